@@ -1,0 +1,38 @@
+//! Developer commands: `cargo xtask <command>`.
+
+mod bench;
+mod fuzz;
+mod run;
+mod test;
+
+use anyhow::{Result, bail};
+
+const HELP: &str = "\
+Developer commands of winlayer
+
+Usage: cargo xtask <COMMAND>
+
+Commands:
+  test                 everything CI checks: installs what it needs, then format, lints, tests, docs, licences
+  setup                only installs what the tests need (Debian packages, cargo-deny)
+  bench [NAME...]      measures winlayer beside its peers and writes docs/benchmarks.md
+                       names: verify, tree, folder, memory, reuse (default: all); see also --help
+  fuzz TARGET [SECS]   runs a fuzz target (needs cargo-fuzz and a nightly toolchain)
+";
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["test"] => test::test(),
+        ["setup"] => test::setup(),
+        ["bench", rest @ ..] => bench::bench(rest),
+        ["fuzz", target] => fuzz::fuzz(target, "60"),
+        ["fuzz", target, seconds] => fuzz::fuzz(target, seconds),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => bail!("unknown command {other:?}\n\n{HELP}"),
+    }
+}
