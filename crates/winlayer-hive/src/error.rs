@@ -1,0 +1,69 @@
+//! The crate's error.
+
+/// Why a tree of keys cannot be built or written as a hive.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HiveError {
+    /// A key name is empty, longer than 255 UTF-16 units or contains a backslash.
+    #[error("key name \"{name}\" {rule}")]
+    KeyName {
+        /// The name, control characters escaped, cut to 100 characters.
+        name: String,
+        /// The rule it breaks.
+        rule: &'static str,
+    },
+    /// A value name is longer than 16383 UTF-16 units.
+    #[error("value name of {units} UTF-16 units is too long, at most 16383 are allowed")]
+    ValueName {
+        /// Its length.
+        units: usize,
+    },
+    /// Keys are nested deeper than the kernel accepts.
+    #[error("key \"{name}\" lies deeper than 512 levels")]
+    Depth {
+        /// The first key that is too deep.
+        name: String,
+    },
+    /// A key's class name is longer than 65534 bytes.
+    #[error("class of key \"{name}\" has {bytes} bytes, at most 65534 are allowed")]
+    Class {
+        /// The key.
+        name: String,
+        /// Length of the class as UTF-16.
+        bytes: usize,
+    },
+    /// A value does not fit into the hive's length fields.
+    #[error("value of key \"{name}\" has {bytes} bytes, at most {limit} are allowed")]
+    ValueSize {
+        /// The key.
+        name: String,
+        /// Length of the data.
+        bytes: usize,
+        /// Most bytes of one value: 65535 segments of 16344 bytes.
+        limit: usize,
+    },
+    /// Layer semantics in a hive that is not a delta.
+    #[error("key \"{name}\" has layer semantics but the hive is not a delta")]
+    NotADelta {
+        /// The key.
+        name: String,
+    },
+    /// A deleted key that still has a class, values or subkeys.
+    #[error("deleted key \"{name}\" must have no class, values and subkeys")]
+    TombstoneWithContent {
+        /// The key.
+        name: String,
+    },
+    /// A key below one that replaces its whole tree does not do so as well.
+    #[error("key \"{name}\" lies in a replaced tree, so it must replace its tree or be deleted")]
+    InsideReplacedTree {
+        /// The key.
+        name: String,
+    },
+    /// The root of a hive cannot be deleted.
+    #[error("the root key cannot be deleted")]
+    RootTombstone,
+    /// The hive would be larger than its 32-bit offsets reach.
+    #[error("the hive needs more than 2 GiB")]
+    TooLarge,
+}
