@@ -1,0 +1,340 @@
+//! The crate's one error: what failed, in which layer, and what to do about it.
+
+use std::{error::Error as StdError, fmt, io};
+
+use winlayer_digest::{DiffId, Digest};
+use winlayer_image::{ImageError, ImageErrorKind, Layer, image_error_in};
+use winlayer_sys::SysError;
+use winlayer_tar::{TarError, TarErrorKind};
+
+use crate::{names::TooManyNames, uvm::UvmProblem};
+
+/// The result of this crate's calls.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why an image could not be unpacked, inspected or verified.
+///
+/// `Display` is one lower-case fragment; the causes follow through [`source`](StdError::source).
+/// Programs branch on [`kind`](Self::kind); everything else is for people. Names that come from an
+/// image are escaped, so a message is safe to print on a terminal.
+pub struct Error {
+    context: Option<String>,
+    problem: Box<Problem>,
+}
+
+/// What sort of failure an [`Error`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The image, the tag, a matching platform or the thing asked for does not exist.
+    NotFound,
+    /// Bytes are not what a digest, a size, a DiffID or the format says they must be.
+    Verification,
+    /// The image asks for something that would be dangerous to do.
+    Unsafe,
+    /// The image is larger than a limit allows.
+    Limit,
+    /// Anything else: no space, no permission, no network.
+    Failed,
+}
+
+/// Private, so that cases can change; [`ErrorKind`] is the promise.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Problem {
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    #[error(transparent)]
+    Tar(#[from] TarError),
+    #[error(transparent)]
+    Sys(#[from] SysError),
+    #[error(transparent)]
+    TooManyNames(#[from] TooManyNames),
+    #[error(transparent)]
+    Uvm(#[from] UvmProblem),
+    #[error("cannot {action}")]
+    Io { action: String, source: io::Error },
+    #[error("entry \"{entry}\": {rule}")]
+    Unsafe { entry: String, rule: String },
+    #[error("uncompressed digest differs: expected {expected}, found {found}")]
+    DiffId { expected: DiffId, found: DiffId },
+    #[error("{0}")]
+    NotFound(String),
+    #[error("{path}: {what}")]
+    Damaged {
+        path: String,
+        what: String,
+        #[source]
+        source: Option<Box<dyn StdError + Send + Sync>>,
+    },
+    #[error("{what}")]
+    Refused { what: String, hint: &'static str },
+    #[error("stopped because another layer failed")]
+    Cancelled,
+}
+
+impl Error {
+    /// The sort of failure, for programs (the command line makes its exit code from it).
+    pub fn kind(&self) -> ErrorKind {
+        match &*self.problem {
+            Problem::Image(error) => kind_of_image(error),
+            Problem::Tar(error) => kind_of_tar(error),
+            Problem::Sys(error) if error.is_unsafe() => ErrorKind::Unsafe,
+            Problem::Io { source, .. } => kind_of_io(source),
+            Problem::TooManyNames(_) => ErrorKind::Limit,
+            Problem::Unsafe { .. } => ErrorKind::Unsafe,
+            Problem::DiffId { .. } | Problem::Damaged { .. } => ErrorKind::Verification,
+            Problem::NotFound(_) => ErrorKind::NotFound,
+            Problem::Uvm(problem) if problem.is_none() => ErrorKind::NotFound,
+            Problem::Uvm(problem) if problem.is_unsafe() => ErrorKind::Unsafe,
+            Problem::Uvm(_) => ErrorKind::Failed,
+            Problem::Sys(_) | Problem::Refused { .. } | Problem::Cancelled => ErrorKind::Failed,
+        }
+    }
+
+    /// What to do next, in one sentence, when there is something to do.
+    pub fn hint(&self) -> Option<&str> {
+        match &*self.problem {
+            Problem::Io { source, .. } => hint_for_io(source.kind()),
+            Problem::Sys(error) => hint_for_io(error.io_kind()),
+            Problem::Unsafe { .. } => {
+                Some("the layer is malformed or hostile and was not applied; tell its publisher")
+            }
+            Problem::DiffId { .. } => Some(
+                "the image config may belong to another manifest; name the image by digest to pin it",
+            ),
+            Problem::Damaged { .. } => {
+                Some("remove the damaged layer folder and unpack the image again")
+            }
+            Problem::Refused { hint, .. } => Some(hint),
+            Problem::Uvm(problem) => problem.hint(),
+            _ => None,
+        }
+    }
+
+    /// Names the layer in which this happened: the context people look for first.
+    pub(crate) fn in_layer(mut self, layer: &Layer, layers: usize) -> Self {
+        let digest = layer.digest.unwrap_or_else(|| layer.diff_id.digest());
+        self.context = Some(format!(
+            "{} failed",
+            layer_title(layer.index, layers, &digest)
+        ));
+        self
+    }
+
+    pub(crate) fn refused_entry(entry: &str, rule: impl Into<String>) -> Self {
+        let rule = rule.into();
+        Problem::Unsafe {
+            entry: escape(entry),
+            rule,
+        }
+        .into()
+    }
+
+    /// True when the chain simply has no utility VM, which is no failure of an unpack.
+    pub(crate) fn is_no_utility_vm(&self) -> bool {
+        matches!(&*self.problem, Problem::Uvm(problem) if problem.is_none())
+    }
+
+    pub(crate) fn io(action: impl Into<String>, source: io::Error) -> Self {
+        Problem::Io {
+            action: action.into(),
+            source,
+        }
+        .into()
+    }
+
+    pub(crate) fn not_found(what: impl Into<String>) -> Self {
+        Problem::NotFound(what.into()).into()
+    }
+
+    pub(crate) fn refused(what: impl Into<String>, hint: &'static str) -> Self {
+        Problem::Refused {
+            what: what.into(),
+            hint,
+        }
+        .into()
+    }
+
+    pub(crate) fn damaged(path: impl fmt::Display, what: impl Into<String>) -> Self {
+        Problem::Damaged {
+            path: path.to_string(),
+            what: what.into(),
+            source: None,
+        }
+        .into()
+    }
+
+    pub(crate) fn damaged_by(
+        path: impl fmt::Display,
+        what: impl Into<String>,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        let (path, what) = (path.to_string(), what.into());
+        Problem::Damaged {
+            path,
+            what,
+            source: Some(source.into()),
+        }
+        .into()
+    }
+
+    /// True for the error of a layer that only stopped because another one failed.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        matches!(*self.problem, Problem::Cancelled)
+    }
+}
+
+impl<P: Into<Problem>> From<P> for Error {
+    fn from(problem: P) -> Self {
+        Self {
+            context: None,
+            problem: Box::new(problem.into()),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.context {
+            Some(context) => f.write_str(context),
+            None => fmt::Display::fmt(&self.problem, f),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = f.debug_struct("Error");
+        text.field("kind", &self.kind());
+        if let Some(context) = &self.context {
+            text.field("context", context);
+        }
+        text.field("problem", &self.problem).finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.context {
+            Some(_) => Some(&*self.problem),
+            None => self.problem.source(),
+        }
+    }
+}
+
+/// `layer 2 of 3 (sha256:12ab34cd56ef…)`: how people count, the base is layer 1.
+pub(crate) fn layer_title(index: usize, layers: usize, digest: &Digest) -> String {
+    let short: String = digest.hex().chars().take(12).collect();
+    format!(
+        "layer {} of {layers} (sha256:{short}…)",
+        index.saturating_add(1)
+    )
+}
+
+/// A name from an image made safe for a terminal: control characters escaped, long names cut.
+pub(crate) fn escape(name: &str) -> String {
+    const LONGEST: usize = 300;
+    let mut text: String = name
+        .chars()
+        .take(LONGEST)
+        .flat_map(char::escape_debug)
+        .collect();
+    if name.chars().nth(LONGEST).is_some() {
+        text.push('…');
+    }
+    text
+}
+
+fn kind_of_image(error: &ImageError) -> ErrorKind {
+    match error.kind() {
+        ImageErrorKind::NotFound | ImageErrorKind::NoMatchingPlatform => ErrorKind::NotFound,
+        ImageErrorKind::Verification | ImageErrorKind::Malformed => ErrorKind::Verification,
+        ImageErrorKind::Limit => ErrorKind::Limit,
+        _ => ErrorKind::Failed,
+    }
+}
+
+fn kind_of_tar(error: &TarError) -> ErrorKind {
+    match error.kind() {
+        TarErrorKind::Malformed => ErrorKind::Verification,
+        TarErrorKind::Unsafe => ErrorKind::Unsafe,
+        TarErrorKind::Limit => ErrorKind::Limit,
+        TarErrorKind::Io => io_cause(error).map_or(ErrorKind::Failed, kind_of_io),
+    }
+}
+
+/// A blob that ends early or does not decompress is a verification failure, not a failing disk.
+fn kind_of_io(error: &io::Error) -> ErrorKind {
+    if let Some(image) = image_error_in(error) {
+        return kind_of_image(image);
+    }
+    match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => ErrorKind::Verification,
+        _ => ErrorKind::Failed,
+    }
+}
+
+fn io_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a io::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(io) = error.downcast_ref() {
+            return Some(io);
+        }
+        next = error.source();
+    }
+    None
+}
+
+fn hint_for_io(kind: io::ErrorKind) -> Option<&'static str> {
+    match kind {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Some("free some space or choose a destination on a larger disk; finished layers stay")
+        }
+        io::ErrorKind::PermissionDenied => Some("choose a destination this user may write to"),
+        io::ErrorKind::InvalidFilename => Some(
+            "the name is longer than this file system allows; choose a destination on another one",
+        ),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_of_names_never_reach_a_message_raw() {
+        let error = Error::refused_entry("Files/\u{1b}[31mred\n", "refused");
+        assert_eq!(
+            error.to_string(),
+            "entry \"Files/\\u{1b}[31mred\\n\": refused"
+        );
+        assert_eq!(error.kind(), ErrorKind::Unsafe);
+    }
+
+    #[test]
+    fn a_truncated_blob_is_a_verification_failure_and_a_full_disk_is_not() {
+        let io = |kind: io::ErrorKind| Error::io("read", kind.into());
+        assert_eq!(
+            io(io::ErrorKind::UnexpectedEof).kind(),
+            ErrorKind::Verification
+        );
+        let full = io(io::ErrorKind::StorageFull);
+        assert_eq!(full.kind(), ErrorKind::Failed);
+        assert!(full.hint().unwrap().contains("space"));
+    }
+
+    #[test]
+    fn the_layer_comes_first_and_the_cause_is_its_source() {
+        let digest = Digest::of(b"");
+        assert_eq!(
+            layer_title(1, 3, &digest),
+            "layer 2 of 3 (sha256:e3b0c44298fc…)"
+        );
+        let mut error = Error::refused_entry("Files/a", "is a duplicate");
+        error.context = Some("layer 2 of 3".into());
+        assert_eq!(error.to_string(), "layer 2 of 3");
+        let cause = StdError::source(&error).unwrap().to_string();
+        assert_eq!(cause, "entry \"Files/a\": is a duplicate");
+    }
+}

@@ -1,0 +1,45 @@
+//! Unpacks Windows container images into verified layer chains, on any system.
+//!
+//! ```text
+//! Image (winlayer-image) ─► LayerReader (winlayer-tar) ─► target
+//!                                                          ├ folder: LayerStore ─► LayerChain ─► UvmBootFiles
+//!                                                          ├ tree:   merged plain files
+//!                                                          └ tar:    one Windows layer tar
+//! ```
+//!
+//! [`unpack_windows_image`] is the main call. What it wrote is found again through [`LayerStore`] and
+//! [`LayerChain`], booted through [`locate_uvm_boot_files`], and checked by [`verify_store`] or
+//! [`verify_tree`]. [`list`], [`cat`] and [`inspect()`] look inside an image without unpacking it.
+
+mod chain;
+mod error;
+mod inspect;
+mod layer_names;
+mod line;
+mod merge;
+mod names;
+mod report;
+mod sample;
+mod store;
+mod target;
+#[cfg(test)]
+mod testing;
+mod unpack;
+mod uvm;
+mod verify;
+mod view;
+
+pub use chain::{ChainLink, LayerChain};
+pub use error::{Error, ErrorKind, Result};
+pub use inspect::{ImageFacts, LayerContents, LayerFacts, inspect};
+pub use report::{Observer, Target, UnpackOptions, UnpackedImage, UnpackedLayer};
+pub use sample::{SampleOptions, write_sample};
+pub use store::{ImageRecord, LayerStore};
+pub use target::tree::verify_tree;
+pub use unpack::unpack_windows_image;
+pub use uvm::{UvmBootFiles, locate_unprocessed_uvm_boot_files, locate_uvm_boot_files};
+pub use verify::{Verified, verify_image, verify_store};
+pub use view::{ListedObject, cat, list};
+pub use winlayer_digest::{ChainId, DiffId, Digest};
+pub use winlayer_image::{Image, Layer, Platform, PlatformChoice, Reference, SourceOptions};
+pub use winlayer_tar::{Limits, Progress};

@@ -1,0 +1,323 @@
+//! [`LayerStore`]: unpacked layers on disk, named by ChainID, each complete or not there at all.
+//!
+//! ```text
+//! ROOT/winlayer-store.json          {"version":1}
+//! ROOT/layers/<chain hex>/          published layers
+//! ROOT/ingest/<chain hex>/          a layer being built, or what a crash left of one
+//! ROOT/ingest/<blob hex>.partial    bytes of a blob fetched so far
+//! ROOT/locks/<chain hex>.lock       held while that layer is built
+//! ROOT/images/<manifest hex>.json   an ImageRecord
+//! ```
+//!
+//! A layer is built below `ingest`, flushed to stable storage, and only then renamed to `layers`.
+//! Whatever happens in between, the next run finds either the finished layer or garbage it may
+//! remove. Lock files are never deleted: a second process may be waiting on one, and a third would
+//! then lock another file of the same name.
+
+mod ingest;
+mod lock;
+mod record;
+
+use std::{
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use winlayer_digest::ChainId;
+use winlayer_sys::{Dir, SysError};
+
+pub(crate) use ingest::{Ingest, PartialBlob};
+pub use record::ImageRecord;
+use record::StoreRecord;
+pub(crate) use record::{HardLinkRecord, LayerCounts, LayerRecord, Role, read_json_file, to_json};
+
+use crate::{ChainLink, Error, LayerChain, Result};
+
+/// What a published layer is.
+pub(crate) const LAYER_FILE: &str = "layer.json";
+/// The folders below it, immediate parent first.
+pub(crate) const LAYER_CHAIN_FILE: &str = "layerchain.json";
+/// One line per object.
+pub(crate) const LAYER_INDEX_FILE: &str = "layer-index.jsonl";
+
+const STORE_FILE: &str = "winlayer-store.json";
+const VERSION: u32 = 1;
+const LAYERS: &str = "layers";
+const INGEST: &str = "ingest";
+const LOCKS: &str = "locks";
+const IMAGES: &str = "images";
+
+/// A directory of unpacked layers: the root of `--to folder`.
+///
+/// Layers are shared: a base that ten images have in common is unpacked once. Any number of
+/// processes may use a store at the same time; they must be on the machine that has the disk,
+/// because file locks are not to be trusted across a network.
+#[derive(Debug)]
+pub struct LayerStore {
+    root: PathBuf,
+    dir: Dir,
+}
+
+impl LayerStore {
+    /// Opens an existing store without changing it.
+    ///
+    /// # Errors
+    ///
+    /// Kind `NotFound` when `root` is not a store; `Failed` when a newer version made it.
+    pub fn open(root: &Path) -> Result<Self> {
+        let root = absolute(root)?;
+        let missing = || Error::not_found(format!("{} is not a layer store", root.display()));
+        let record: Option<StoreRecord> = read_json_file(&root.join(STORE_FILE))?;
+        let version = record.ok_or_else(missing)?.version;
+        if version != VERSION {
+            let what = format!(
+                "{} is a store of version {version}, expected 1",
+                root.display()
+            );
+            return Err(Error::refused(
+                what,
+                "use the winlayer that made it, or another folder",
+            ));
+        }
+        let dir = Dir::open_ambient(&root)?;
+        Ok(Self { root, dir })
+    }
+
+    /// Opens a store, making it when `root` is missing or empty, and removes what crashed runs left.
+    ///
+    /// # Errors
+    ///
+    /// When `root` has other contents, so that no directory of the user's is filled by mistake; when
+    /// it cannot be written; and as [`open`](Self::open).
+    pub fn open_or_create(root: &Path) -> Result<Self> {
+        let path = absolute(root)?;
+        let named = |error| Error::io(format!("create {}", path.display()), error);
+        if !path.join(STORE_FILE).try_exists().map_err(named)? {
+            std::fs::create_dir_all(&path).map_err(named)?;
+            create(&path)?;
+        }
+        let store = Self::open(&path)?;
+        store.remove_garbage()?;
+        Ok(store)
+    }
+
+    /// The store's directory, absolute.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder of a layer, when it has been unpacked.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn layer_folder(&self, chain_id: ChainId) -> Result<Option<PathBuf>> {
+        let path = layer_path(chain_id);
+        Ok(self.dir.stat(&path)?.map(|_| self.root.join(path)))
+    }
+
+    /// The chain of an unpacked layer.
+    ///
+    /// Follows the parents by ChainID, so it also works after the store was moved.
+    ///
+    /// # Errors
+    ///
+    /// Kind `NotFound` when the layer was not unpacked here; `Verification` when a layer's record is
+    /// damaged or one of its parents is missing.
+    pub fn chain(&self, chain_id: ChainId) -> Result<LayerChain> {
+        let Some(path) = self.layer_folder(chain_id)? else {
+            let what = format!(
+                "layer {chain_id} is not in the store {}",
+                self.root.display()
+            );
+            return Err(Error::not_found(what));
+        };
+        let mut layers = Vec::new();
+        let mut expected = None;
+        let mut next = Some((chain_id, path));
+        while let Some((id, path)) = next {
+            let record = self.layer_record(id)?;
+            // Numbers fall by one from layer to layer, so a loop cannot hide here.
+            let number = record.number;
+            let fits = expected.is_none_or(|expected| expected == number);
+            if !fits || (number > 1) != record.parent_chain_id.is_some() {
+                let what = format!("layer number {number} does not fit its place in the chain");
+                return Err(Error::damaged(path.join(LAYER_FILE).display(), what));
+            }
+            expected = number.checked_sub(1);
+            layers.push(ChainLink {
+                id: id.to_string(),
+                path,
+            });
+            next = self.parent(id, &record)?;
+        }
+        Ok(LayerChain { layers })
+    }
+
+    fn parent(&self, id: ChainId, record: &LayerRecord) -> Result<Option<(ChainId, PathBuf)>> {
+        let Some(parent) = &record.parent_chain_id else {
+            return Ok(None);
+        };
+        let file = self.root.join(layer_path(id)).join(LAYER_FILE);
+        let parent: ChainId = parent
+            .parse()
+            .map_err(|error| Error::damaged_by(file.display(), "parent_chain_id", error))?;
+        match self.layer_folder(parent)? {
+            Some(path) => Ok(Some((parent, path))),
+            None => Err(Error::damaged(
+                file.display(),
+                format!("parent {parent} is missing"),
+            )),
+        }
+    }
+
+    /// The images recorded in this store, sorted by manifest digest.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read or a record is damaged.
+    pub fn images(&self) -> Result<Vec<ImageRecord>> {
+        let mut images = Vec::new();
+        for entry in self.dir.read_dir(IMAGES)? {
+            let path = self.root.join(IMAGES).join(&entry.name);
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "json")
+            {
+                images.extend(read_json_file::<ImageRecord>(&path)?);
+            }
+        }
+        images.sort_by(|a, b| a.manifest_digest.cmp(&b.manifest_digest));
+        Ok(images)
+    }
+
+    /// Where published layers are.
+    pub(crate) fn layers_path(&self) -> PathBuf {
+        self.root.join(LAYERS)
+    }
+
+    /// The ChainIDs of all published layers, sorted.
+    pub(crate) fn layer_ids(&self) -> Result<Vec<ChainId>> {
+        let mut ids = Vec::new();
+        for entry in self.dir.read_dir(LAYERS)? {
+            let name = entry.name.to_string_lossy();
+            let id = format!("sha256:{name}").parse().map_err(|error| {
+                Error::damaged_by(
+                    self.root.join(LAYERS).join(&entry.name).display(),
+                    "name",
+                    error,
+                )
+            })?;
+            ids.push(id);
+        }
+        ids.sort();
+        Ok(ids)
+    }
+
+    /// What a published layer says of itself.
+    pub(crate) fn layer_record(&self, id: ChainId) -> Result<LayerRecord> {
+        let path = self.root.join(layer_path(id)).join(LAYER_FILE);
+        let record: Option<LayerRecord> = read_json_file(&path)?;
+        let record = record.ok_or_else(|| Error::damaged(path.display(), "is missing"))?;
+        if record.chain_id != id.to_string() {
+            let what = format!("expected chain_id {id}, found {}", record.chain_id);
+            return Err(Error::damaged(path.display(), what));
+        }
+        Ok(record)
+    }
+
+    /// A handle on a published layer's folder.
+    pub(crate) fn open_layer(&self, id: ChainId) -> Result<Dir> {
+        Ok(self.dir.open_dir(&layer_path(id))?)
+    }
+
+    /// Remembers an image, so that `verify` and people can tell what the layers are for.
+    pub(crate) fn record_image(&self, record: &ImageRecord, manifest_hex: &str) -> Result<()> {
+        let path = format!("{IMAGES}/{manifest_hex}.json");
+        let json = to_json(record)?;
+        if self.dir.stat(&path)?.is_some() && self.dir.read(&path)? == json {
+            return Ok(());
+        }
+        self.replace_file(&path, &json)
+    }
+
+    fn replace_file(&self, path: &str, contents: &[u8]) -> Result<()> {
+        // All temporary files share one lock, so that garbage is known by the lock being free.
+        let _lock = self.lock_temporary_files()?;
+        let temporary = format!("{INGEST}/{}.tmp", std::process::id());
+        self.dir.remove_all(&temporary)?;
+        let mut file = self.dir.create_file(&temporary)?;
+        let failed = |error| Error::io(format!("write {}", self.root.join(path).display()), error);
+        file.write_all(contents)
+            .and_then(|()| file.sync_all())
+            .map_err(failed)?;
+        drop(file);
+        self.dir.rename_replace(&temporary, &self.dir, path)?;
+        Ok(self.dir.sync_dir(IMAGES)?)
+    }
+}
+
+pub(super) fn layer_path(id: ChainId) -> String {
+    format!("{LAYERS}/{}", id.hex())
+}
+
+fn ingest_path(id: ChainId) -> String {
+    format!("{INGEST}/{}", id.hex())
+}
+
+fn absolute(root: &Path) -> Result<PathBuf> {
+    let path = std::path::absolute(root)
+        .map_err(|error| Error::io(format!("find {}", root.display()), error))?;
+    if path.to_str().is_none() {
+        let what = format!("{} is not valid Unicode", path.display());
+        return Err(Error::refused(
+            what,
+            "choose another name: layerchain.json must hold this path",
+        ));
+    }
+    Ok(path)
+}
+
+/// Makes the layout; the version file comes last, so it marks a complete one.
+fn create(root: &Path) -> Result<()> {
+    let dir = Dir::open_ambient(root)?;
+    let ours = [LAYERS, INGEST, LOCKS, IMAGES];
+    let is_ours = |name: &std::ffi::OsStr| {
+        ours.iter().any(|ours| name == *ours)
+            || name
+                .to_str()
+                .is_some_and(|name| name.starts_with(STORE_FILE))
+    };
+    if let Some(entry) = dir
+        .read_dir("")?
+        .into_iter()
+        .find(|entry| !is_ours(&entry.name))
+    {
+        let name = crate::error::escape(&entry.name.to_string_lossy());
+        let what = format!("{} is not a layer store: it holds {name}", root.display());
+        return Err(Error::refused(what, "choose an empty or a new folder"));
+    }
+    for name in ours {
+        match dir.create_dir(name) {
+            Err(error) if !already_exists(&error) => return Err(error.into()),
+            _ => {}
+        }
+    }
+    // Two threads may get here at once, and a crash may have left a file of an earlier process.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let temporary = format!("{STORE_FILE}.{}.{number}", std::process::id());
+    dir.remove_all(&temporary)?;
+    let mut file = dir.create_file(&temporary)?;
+    file.write_all(&to_json(&StoreRecord { version: VERSION })?)
+        .and_then(|()| file.sync_all())
+        .map_err(|error| Error::io(format!("write {}", root.join(STORE_FILE).display()), error))?;
+    drop(file);
+    dir.rename_replace(&temporary, &dir, STORE_FILE)?;
+    Ok(dir.sync_dir("")?)
+}
+
+fn already_exists(error: &SysError) -> bool {
+    error.io_kind() == io::ErrorKind::AlreadyExists
+}

@@ -1,0 +1,5 @@
+//! What an image can be made into: one module per kind of output.
+
+pub(crate) mod folder;
+pub(crate) mod tar;
+pub(crate) mod tree;

@@ -1,0 +1,225 @@
+//! One folder per layer, in the form the Windows container platform imports.
+//!
+//! A layer is made in two steps. [`stage()`] needs nothing but its tar, so several layers are staged at
+//! the same time. [`finish`] needs the layers below: it finds the targets of hard links, completes
+//! the utility VM, turns whiteouts into tombstones and writes what the folder says of itself.
+//!
+//! ```text
+//! Files/… UtilityVM/Files/…   framed files; a directory D has a sidecar D.$wcidirs$
+//! Hives/…                     plain files
+//! tombstones.txt              what the layers below lose (not in a base)
+//! bcd.bak bcd.log.bak …       untouched copies of what the platform edits
+//! layer.json layerchain.json layer-index.jsonl
+//! ```
+//!
+//! The `UtilityVM` directory keeps what its entry says in a sidecar like any other; importers ignore
+//! it, as hcsshim's does.
+
+mod below;
+mod framing;
+mod implicit;
+mod index;
+mod links;
+mod stage;
+mod tombstones;
+mod utility_vm;
+
+use std::{io::Write as _, path::Path};
+
+use winlayer_image::Layer;
+use winlayer_sys::Dir;
+use winlayer_tar::{LayerReader, LayerRole, LayerSummary};
+
+pub(crate) use below::{Below, PublishedLayer};
+pub(crate) use framing::sidecar;
+pub(crate) use index::{IndexLine, LineKind, read_index};
+pub(crate) use tombstones::Tombstones;
+
+use crate::{
+    Error, Result,
+    error::Problem,
+    layer_names::LayerNames,
+    store::{
+        HardLinkRecord, LAYER_CHAIN_FILE, LAYER_FILE, LayerCounts, LayerRecord, Role, to_json,
+    },
+};
+use index::IndexWriter;
+use links::{LinkPlace, PendingLink};
+use stage::Stager;
+use tombstones::Whiteouts;
+
+/// A verified layer whose files are in its ingest directory.
+#[derive(Debug)]
+pub(crate) struct StagedLayer {
+    names: LayerNames,
+    index: IndexWriter,
+    whiteouts: Whiteouts,
+    links: Vec<PendingLink>,
+    counts: LayerCounts,
+    warnings: Vec<String>,
+    summary: LayerSummary,
+}
+
+/// A layer folder that only has to be published.
+#[derive(Debug)]
+pub(crate) struct FinishedLayer {
+    pub(crate) names: LayerNames,
+    pub(crate) tombstones: Tombstones,
+    pub(crate) record: LayerRecord,
+}
+
+/// Writes a layer's own files into `dir` and checks its DiffID. `stop` ends it early.
+pub(crate) fn stage(
+    dir: &Dir,
+    layer: &Layer,
+    mut reader: LayerReader,
+    most_names: u64,
+    stop: &dyn Fn() -> Result<()>,
+) -> Result<StagedLayer> {
+    let role = role_of(layer);
+    let mut stager = Stager::new(dir, role, most_names)?;
+    stager.take_all(&mut reader, stop)?;
+    let summary = reader.finish()?;
+    let (expected, found) = (layer.diff_id, summary.diff_id);
+    if expected != found {
+        return Err(Problem::DiffId { expected, found }.into());
+    }
+    let Stager {
+        names,
+        index,
+        whiteouts,
+        links,
+        counts,
+        mut warnings,
+        ..
+    } = stager;
+    warnings.splice(..0, summary.warnings.iter().cloned());
+    Ok(StagedLayer {
+        names,
+        index,
+        whiteouts,
+        links,
+        counts,
+        warnings,
+        summary,
+    })
+}
+
+pub(crate) fn role_of(layer: &Layer) -> LayerRole {
+    if layer.index == 0 {
+        LayerRole::Base
+    } else {
+        LayerRole::Diff
+    }
+}
+
+/// Does what needs the layers below, which are all published; `layers` is where they are.
+pub(crate) fn finish(
+    dir: &Dir,
+    layer: &Layer,
+    staged: StagedLayer,
+    parents: &[std::sync::Arc<PublishedLayer>],
+    layers: &Path,
+) -> Result<FinishedLayer> {
+    let StagedLayer {
+        mut names,
+        mut index,
+        whiteouts,
+        links,
+        ..
+    } = staged;
+    let (counts, mut warnings, summary) = (staged.counts, staged.warnings, staged.summary);
+    let below = Below::new(parents);
+    let chain_id = layer.chain_id.to_string();
+    let implicit_directories = names.implicit_directories();
+    warnings.extend(warn_of_implicit(&implicit_directories));
+
+    whiteouts.check(&names, &below)?;
+    let cloned = utility_vm::complete(dir, &mut names, &whiteouts, &below, &mut index)?;
+    implicit::complete(dir, &mut names, &below, &mut index)?;
+    let place = LinkPlace {
+        dir,
+        chain_id: &chain_id,
+        below: &below,
+    };
+    let hard_links = place.make(&links, &mut names, &mut index)?;
+    let tombstones = whiteouts.tombstones(&names, &below)?;
+    if role_of(layer) == LayerRole::Diff {
+        tombstones::write(dir, &tombstones, &mut index)?;
+    }
+    index.finish()?;
+
+    let record = LayerRecord {
+        utility_vm: names.find("UtilityVM/Files").is_some(),
+        utility_vm_from: cloned.map(|id| id.to_string()),
+        implicit_directories,
+        warnings,
+        ..record(layer, parents, &summary, counts, hard_links)
+    };
+    write_file(dir, LAYER_FILE, &to_json(&record)?)?;
+    let chain: Vec<_> = parents
+        .iter()
+        .rev()
+        .map(|layer| layers.join(layer.id().hex()))
+        .collect();
+    write_file(dir, LAYER_CHAIN_FILE, &to_json(&chain)?)?;
+    let tombstones = Tombstones::from_paths(&tombstones)?;
+    Ok(FinishedLayer {
+        names,
+        tombstones,
+        record,
+    })
+}
+
+fn record(
+    layer: &Layer,
+    parents: &[std::sync::Arc<PublishedLayer>],
+    summary: &LayerSummary,
+    counts: LayerCounts,
+    hard_links: Vec<HardLinkRecord>,
+) -> LayerRecord {
+    LayerRecord {
+        version: 1,
+        number: layer.index.saturating_add(1),
+        role: if parents.is_empty() {
+            Role::Base
+        } else {
+            Role::Diff
+        },
+        digest: layer.digest.map(|digest| digest.to_string()),
+        diff_id: layer.diff_id.to_string(),
+        chain_id: layer.chain_id.to_string(),
+        parent_chain_id: parents.last().map(|parent| parent.id().to_string()),
+        media_type: layer.media_type.clone(),
+        compressed_bytes: summary.compressed_bytes,
+        uncompressed_bytes: summary.uncompressed_bytes,
+        counts: LayerCounts {
+            entries: summary.entries,
+            ..counts
+        },
+        utility_vm: false,
+        utility_vm_from: None,
+        hard_links,
+        implicit_directories: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+fn warn_of_implicit(directories: &[String]) -> Option<String> {
+    let first = crate::error::escape(directories.first()?);
+    let count = directories.len();
+    let plural = if count == 1 {
+        "directory has"
+    } else {
+        "directories have"
+    };
+    Some(format!(
+        "{count} {plural} no entry and got default metadata, first {first}"
+    ))
+}
+
+fn write_file(dir: &Dir, path: &str, contents: &[u8]) -> Result<()> {
+    let mut file = dir.create_file(path)?;
+    file.write_all(contents)
+        .map_err(|error| Error::io(format!("write {path}"), error))
+}
