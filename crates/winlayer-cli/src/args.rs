@@ -1,0 +1,437 @@
+//! What may be typed, and the help for it.
+
+use crate::failure::Failure;
+use crate::values::parse_size;
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use std::path::PathBuf;
+use winlayer::{Image, Limits, PlatformChoice, Reference, SourceOptions, Target, UnpackOptions};
+
+/// Unpack Windows container images, on any system
+#[derive(Debug, Parser)]
+#[command(
+    name = "winlayer",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = MAIN_HELP
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) form: FormArgs,
+}
+
+const MAIN_HELP: &str = "\
+Images:
+  [docker://]HOST/NAME[:TAG][@DIGEST]   in a registry
+  oci:DIR[:TAG]                         OCI image layout
+  oci-archive:FILE[:TAG]                the same in a tar file
+  docker-archive:FILE[:NAME:TAG]        as `docker save` writes it
+
+Exit codes:
+  0 done, 1 failed, 2 usage, 3 not found or no matching platform,
+  4 verification failed, 5 refused as unsafe or over a limit
+
+Examples:
+  winlayer demo
+  winlayer unpack mcr.microsoft.com/windows/nanoserver:ltsc2022 store
+  winlayer chain store";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Unpack(UnpackArgs),
+    Inspect(InspectArgs),
+    Ls(LsArgs),
+    Cat(CatArgs),
+    Verify(VerifyArgs),
+    Chain(ChainArgs),
+    Uvm(UvmArgs),
+    Sample(SampleArgs),
+    Demo(DemoArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
+}
+
+/// How results are told.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct FormArgs {
+    /// Print one JSON document on stdout, also for an error
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print no progress, no warnings and no summary
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// How an image is found.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Image source")]
+pub(crate) struct SourceArgs {
+    /// Choose from an index: OS/ARCH[:OS.VERSION], such as windows/amd64:10.0.20348
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<PlatformChoice>,
+    /// Read registry credentials from this file, as written by `skopeo login` or `docker login`
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    authfile: Option<PathBuf>,
+    /// Trust the certificate authorities in this PEM file too
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    ca_file: Option<PathBuf>,
+    /// Speak plain HTTP with registries other than this machine's
+    #[arg(long)]
+    plain_http: bool,
+    /// Accept any certificate
+    #[arg(long)]
+    insecure_tls: bool,
+}
+
+impl SourceArgs {
+    /// Finds the image and checks its documents.
+    pub(crate) fn resolve(&self, reference: &Reference) -> Result<Image, Failure> {
+        let options = SourceOptions {
+            platform: self.platform.clone().unwrap_or_default(),
+            authfile: self.authfile.clone(),
+            ca_file: self.ca_file.clone(),
+            plain_http: self.plain_http,
+            insecure_tls: self.insecure_tls,
+            ..SourceOptions::default()
+        };
+        Ok(Image::resolve(reference, &options)?)
+    }
+}
+
+/// What a layer may ask of this machine.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Limits of a layer")]
+pub(crate) struct LimitArgs {
+    /// Most entries
+    #[arg(long, value_name = "N")]
+    limit_entries: Option<u64>,
+    /// Most bytes when decompressed
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    limit_unpacked_bytes: Option<u64>,
+    /// Longest path, in UTF-16 units
+    #[arg(long, value_name = "N")]
+    limit_path_units: Option<usize>,
+    /// Most bytes of one PAX header
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    limit_pax_bytes: Option<u64>,
+    /// Largest zstd window, as a power of two
+    #[arg(long, value_name = "LOG2", value_parser = clap::value_parser!(u32).range(10..=31))]
+    limit_zstd_window_log: Option<u32>,
+}
+
+impl LimitArgs {
+    pub(crate) fn limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        replace(&mut limits.entries, self.limit_entries);
+        replace(&mut limits.unpacked_bytes, self.limit_unpacked_bytes);
+        replace(&mut limits.path_units, self.limit_path_units);
+        replace(&mut limits.pax_bytes, self.limit_pax_bytes);
+        replace(&mut limits.zstd_window_log, self.limit_zstd_window_log);
+        limits
+    }
+}
+
+fn replace<T>(limit: &mut T, chosen: Option<T>) {
+    if let Some(chosen) = chosen {
+        *limit = chosen;
+    }
+}
+
+/// How much is done at once.
+#[derive(Debug, Default, Args)]
+pub(crate) struct JobsArgs {
+    /// Layers worked on at once [default: one for every two processors]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
+}
+
+impl JobsArgs {
+    pub(crate) fn jobs(&self) -> usize {
+        let default = || UnpackOptions::new(Target::Folder).jobs;
+        self.jobs.map_or_else(default, usize::from)
+    }
+}
+
+/// Unpack an image, every byte verified before anything is published
+#[derive(Debug, Args)]
+#[command(after_help = "\
+DEST is a layer store (folder), a new or empty folder (tree), or the file to write (tar).
+
+Examples:
+  winlayer unpack mcr.microsoft.com/windows/nanoserver:ltsc2022 store
+  winlayer unpack oci:layout:latest tree --to tree --metadata tree.jsonl
+  winlayer unpack oci-archive:image.tar layer2.tar --to tar --layer 2")]
+pub(crate) struct UnpackArgs {
+    /// The image
+    pub(crate) image: Reference,
+    /// Where to; made when missing
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub(crate) dest: PathBuf,
+    /// What to make of it
+    #[arg(long, value_enum, default_value_t = To::Folder)]
+    to: To,
+    /// With --to tree: write what plain files cannot hold to this file, one JSON line an object
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    metadata: Option<PathBuf>,
+    /// With --to tree: take UtilityVM/Files instead of Files
+    #[arg(long)]
+    utility_vm: bool,
+    /// With --to tar: only this layer, 1 is the base
+    #[arg(long, value_name = "N", value_parser = parse_layer)]
+    layer: Option<usize>,
+    #[command(flatten)]
+    pub(crate) jobs: JobsArgs,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+}
+
+/// The kinds of output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum To {
+    /// A store with one folder a layer, ready for import into Windows
+    Folder,
+    /// The merged file system as plain files
+    Tree,
+    /// The merged image, or one layer, as a Windows layer tar
+    Tar,
+}
+
+impl UnpackArgs {
+    /// The number of the first layer unpacked; 1 is the base.
+    pub(crate) fn first_layer(&self) -> usize {
+        self.layer.unwrap_or(1)
+    }
+
+    /// The target, once the flags are known to fit it.
+    pub(crate) fn target(&self) -> Result<Target, Failure> {
+        let only_tree = [
+            ("--metadata", self.metadata.is_some()),
+            ("--utility-vm", self.utility_vm),
+        ];
+        let only_tar = [("--layer", self.layer.is_some())];
+        match self.to {
+            To::Folder => refuse(only_tree, "tree").and(refuse(only_tar, "tar"))?,
+            To::Tree => refuse(only_tar, "tar")?,
+            To::Tar => refuse(only_tree, "tree")?,
+        }
+        Ok(match self.to {
+            To::Folder => Target::Folder,
+            To::Tree => Target::Tree {
+                metadata: self.metadata.clone(),
+                utility_vm: self.utility_vm,
+            },
+            To::Tar => Target::Tar { layer: self.layer },
+        })
+    }
+}
+
+fn refuse<const N: usize>(flags: [(&str, bool); N], only_with: &str) -> Result<(), Failure> {
+    match flags.into_iter().find(|(_, given)| *given) {
+        Some((flag, _)) => Err(Failure::usage(format!(
+            "{flag} only goes with --to {only_with}"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// People count layers from 1.
+fn parse_layer(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("expected the number of a layer; 1 is the base".to_owned()),
+    }
+}
+
+/// Show what an image says of itself: platform, layers, sizes
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  winlayer inspect mcr.microsoft.com/windows/servercore:ltsc2025
+  winlayer inspect --contents oci:layout")]
+pub(crate) struct InspectArgs {
+    /// The image
+    pub(crate) image: Reference,
+    /// Read the layers too and count what each changes
+    #[arg(long)]
+    pub(crate) contents: bool,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+}
+
+/// List a folder of an image without unpacking it
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  winlayer ls oci:layout 'C:\\Windows'
+  winlayer ls -lR oci:layout UtilityVM/Files/EFI
+  winlayer ls --layer 2 -R oci:layout")]
+pub(crate) struct LsArgs {
+    /// The image
+    pub(crate) image: Reference,
+    /// A path such as `Windows\System32`, `C:\Windows`, `Files/Windows` or `UtilityVM/Files/EFI`
+    pub(crate) path: Option<String>,
+    /// Show attributes, size, time of the last write and layer
+    #[arg(long, short)]
+    pub(crate) long: bool,
+    /// Go into folders
+    #[arg(long, short = 'R')]
+    pub(crate) recursive: bool,
+    /// Only this layer, as it is; 1 is the base
+    #[arg(long, value_name = "N", value_parser = parse_layer)]
+    pub(crate) layer: Option<usize>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+}
+
+/// Write a file of an image to stdout
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  winlayer cat oci:layout 'C:\\Windows\\System32\\license.rtf'
+  winlayer cat --layer 1 oci:layout Hives/Software_Delta > delta")]
+pub(crate) struct CatArgs {
+    /// The image
+    pub(crate) image: Reference,
+    /// The file; `file:name` is its alternate stream of that name
+    pub(crate) path: String,
+    /// Only this layer, as it is; 1 is the base
+    #[arg(long, value_name = "N", value_parser = parse_layer)]
+    pub(crate) layer: Option<usize>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+}
+
+/// Verify an image, or what was unpacked from one
+#[derive(Debug, Args)]
+#[command(after_help = "\
+An existing directory is taken as something unpacked, anything else as an image.
+
+Examples:
+  winlayer verify oci:layout
+  winlayer verify store
+  winlayer verify tree --metadata tree.jsonl")]
+pub(crate) struct VerifyArgs {
+    /// An image; or a store, a layer folder or a tree
+    #[arg(value_name = "IMAGE|DEST", value_hint = ValueHint::AnyPath)]
+    pub(crate) subject: PathBuf,
+    /// The file written with a tree by `unpack --to tree --metadata`
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) metadata: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) jobs: JobsArgs,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+}
+
+/// Print the layer folders of an image, topmost first
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  winlayer chain store
+  winlayer chain store --image oci:layout")]
+pub(crate) struct ChainArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+/// Find the utility VM's boot files in an unpacked image
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  winlayer uvm store
+  winlayer uvm --json store --image oci:layout")]
+pub(crate) struct UvmArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// Fail when SystemTemplate.vhdx is missing, which Windows makes when it processes the layer
+    #[arg(long)]
+    pub(crate) processed: bool,
+}
+
+/// One chain of layers on disk.
+#[derive(Debug, Args)]
+pub(crate) struct PlaceArgs {
+    /// A store, or the folder of the topmost layer
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(crate) dest: PathBuf,
+    /// Which image of a store that holds several: as it was named to unpack, or its manifest digest
+    #[arg(long, value_name = "REF")]
+    pub(crate) image: Option<String>,
+}
+
+/// Write a small, complete Windows image to try things with
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The same arguments always give the same bytes.
+
+Examples:
+  winlayer sample oci:layout
+  winlayer sample oci:big:test --files 20000 --bytes 2GiB")]
+pub(crate) struct SampleArgs {
+    #[arg(help = "The OCI layout to write: oci:DIR[:TAG]")]
+    pub(crate) image: Reference,
+    /// Add this many files to the base layer
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) files: u64,
+    /// Total size of the added files [default: 4 KiB each]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) bytes: Option<u64>,
+}
+
+/// Show the whole path with a sample image, in seconds
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  winlayer demo
+  winlayer demo try-winlayer")]
+pub(crate) struct DemoArgs {
+    /// Work in this new or empty directory and keep it
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// Write a shell's completion script to stdout
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  winlayer completions bash > /etc/bash_completion.d/winlayer
+  winlayer completions powershell >> $PROFILE")]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Write the man pages to a directory
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  winlayer man /usr/local/share/man/man1")]
+pub(crate) struct ManArgs {
+    /// Made when missing
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(crate) dir: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn describes_a_consistent_command() {
+        Cli::command().debug_assert();
+    }
+}
