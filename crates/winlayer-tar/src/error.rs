@@ -197,6 +197,10 @@ pub(crate) enum Fault {
     DuplicateStream(String),
     #[error("{0}")]
     Structure(&'static str),
+    #[error("the directory {0} must come first (invalid UtilityVM layer)")]
+    UtilityVm(&'static str),
+    #[error("the layer has no directory Files, which a base layer must have")]
+    NoFiles,
     #[error("whiteout {0}")]
     Whiteout(&'static str),
     #[error("more than {limit} {what}")]

@@ -69,7 +69,8 @@ pub struct HardLink {
 /// A named data stream of the object before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlternateStream {
-    /// Name without `:` and `:$DATA`; at most 255 UTF-16 units, no `/`, `\`, `:` or NUL.
+    /// Name without `:` and `:$DATA`; at most 255 UTF-16 units, no `/`, `\`, `:` or
+    /// control character.
     pub name: String,
     /// Length in bytes.
     pub size: u64,

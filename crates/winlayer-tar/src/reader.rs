@@ -99,7 +99,9 @@ impl<R: BufRead> ItemReader<R> {
 
     fn drain(&mut self) -> Result<(), TarError> {
         while self.next_entry()?.is_some() {}
-        self.archive.drain()
+        self.archive.drain()?;
+        let checked = self.rules.check_end();
+        checked.map_err(|fault| TarError::new(0, &[], fault))
     }
 
     fn warnings(&self) -> Vec<String> {

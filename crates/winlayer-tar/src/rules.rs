@@ -28,6 +28,7 @@ pub(crate) struct LayerRules {
     metadata: MetadataReader,
     utility_vm: bool,
     utility_vm_files: bool,
+    files: bool,
     owner: StreamOwner,
     notes: Notes,
 }
@@ -81,6 +82,7 @@ impl LayerRules {
             metadata: MetadataReader::default(),
             utility_vm: false,
             utility_vm_files: false,
+            files: false,
             owner: StreamOwner::default(),
             notes: Notes::default(),
         }
@@ -96,6 +98,14 @@ impl LayerRules {
             .encrypted
             .describe("the content may be encrypted (attribute ENCRYPTED)");
         [tombstones, encrypted].into_iter().flatten().collect()
+    }
+
+    /// Checks what only the end of the archive can tell.
+    pub(crate) fn check_end(&self) -> Result<(), Fault> {
+        match self.role {
+            Some(LayerRole::Base) if !self.files => Err(Fault::NoFiles),
+            _ => Ok(()),
+        }
     }
 
     /// The item an entry stands for, or `None` for an entry to skip. `previous` gives its buffers.
@@ -182,7 +192,10 @@ impl LayerRules {
             ));
         }
         match path.tree() {
-            Tree::Files => Ok(()),
+            Tree::Files => {
+                self.files = true;
+                Ok(())
+            }
             Tree::UtilityVm => {
                 self.utility_vm = true;
                 Ok(())
@@ -201,17 +214,13 @@ impl LayerRules {
 
     fn check_utility_vm(&mut self, path: &LayerPath) -> Result<(), Fault> {
         if !self.utility_vm {
-            return Err(Fault::Structure(
-                "the directory UtilityVM must come first (invalid UtilityVM layer)",
-            ));
+            return Err(Fault::UtilityVm("UtilityVM"));
         }
         if path.is_tree_root() {
             self.utility_vm_files = true;
         }
         if !self.utility_vm_files {
-            return Err(Fault::Structure(
-                "the directory UtilityVM/Files must come first (invalid UtilityVM layer)",
-            ));
+            return Err(Fault::UtilityVm("UtilityVM/Files"));
         }
         Ok(())
     }
@@ -352,15 +361,17 @@ pub(crate) fn strip_data_type(stream: &str) -> Result<&str, Fault> {
     Ok(name)
 }
 
-/// What NTFS allows as the name of a stream.
+/// What is allowed as the name of a stream.
 pub(crate) fn check_stream_name(name: &str) -> Result<(), Fault> {
     if name.is_empty() {
         return Err(Fault::StreamName("empty"));
     }
-    if name.contains(['/', '\\', ':', '\0']) {
-        return Err(Fault::StreamName(
-            "not allowed: it has '/', '\\', ':' or NUL",
-        ));
+    if name.contains(['/', '\\', ':']) {
+        return Err(Fault::StreamName("not allowed: it has '/', '\\' or ':'"));
+    }
+    // NTFS allows them here, but no layer has one and a terminal must never see one.
+    if name.chars().any(char::is_control) {
+        return Err(Fault::StreamName("not allowed: it has a control character"));
     }
     if units(name) > 255 {
         Err(Fault::StreamName("over 255 UTF-16 units"))

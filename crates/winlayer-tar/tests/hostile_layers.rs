@@ -6,7 +6,7 @@ mod support;
 
 use support::layers::{BOTH, as_role, object, read, refused, roots};
 use support::{Blocks, header, with_link};
-use winlayer_tar::TarErrorKind::{Limit, Unsafe};
+use winlayer_tar::TarErrorKind::{Limit, Malformed, Unsafe};
 use winlayer_tar::{LayerItem, LayerRole};
 
 // Structure
@@ -30,14 +30,14 @@ fn the_roots_of_the_trees_must_be_directories() {
 
 #[test]
 fn the_utility_vm_comes_in_order() {
-    assert_eq!(refused(Blocks::default().dir("UtilityVM/Files")), Unsafe);
+    assert_eq!(refused(Blocks::default().dir("UtilityVM/Files")), Malformed);
     assert_eq!(
         refused(
             Blocks::default()
                 .dir("UtilityVM")
                 .file("UtilityVM/Files/a", b"")
         ),
-        Unsafe
+        Malformed
     );
     assert_eq!(
         refused(
@@ -45,7 +45,7 @@ fn the_utility_vm_comes_in_order() {
                 .dir("UtilityVM")
                 .file("UtilityVM/Files/.wh.a", b"")
         ),
-        Unsafe
+        Malformed
     );
     assert_eq!(refused(roots().dir("UtilityVM/Other")), Unsafe);
     assert_eq!(
@@ -178,6 +178,19 @@ fn refuses_a_whiteout_in_a_base_layer() {
     }
 }
 
+#[test]
+fn refuses_a_base_layer_without_files() {
+    let utility_vm = || Blocks::default().dir("UtilityVM").dir("UtilityVM/Files");
+    for tar in [Blocks::default(), utility_vm()] {
+        let error = as_role(tar, LayerRole::Base).unwrap_err();
+        assert_eq!(error.kind(), Malformed);
+        assert!(error.to_string().contains("no directory Files"), "{error}");
+    }
+    // Whoever leaves out the entry of a directory still has the directory.
+    as_role(Blocks::default().file("Files/x", b""), LayerRole::Base).unwrap();
+    as_role(utility_vm(), LayerRole::Diff).unwrap();
+}
+
 // Streams
 
 #[test]
@@ -196,7 +209,17 @@ fn streams_belong_to_the_object_before_them() {
         assert!(matches!(&items[5], LayerItem::Stream(stream) if stream.name == "t"));
     }
     assert!(read(roots().dir("Files/d/").file("Files/d:s", b"x")).is_ok());
-    assert!(read(roots().dir("Files/d").file("Files/d:odd <name>\x01", b"x")).is_ok());
+    assert!(read(roots().dir("Files/d").file("Files/d:odd <name>", b"x")).is_ok());
+}
+
+#[test]
+fn refuses_control_characters_in_the_name_of_a_stream() {
+    for control in ['\u{1}', '\u{1b}', '\u{7f}', '\u{9b}'] {
+        let tar = roots()
+            .file("Files/f", b"f")
+            .file(&format!("Files/f:a{control}b"), b"x");
+        assert_eq!(refused(tar), Unsafe);
+    }
 }
 
 #[test]

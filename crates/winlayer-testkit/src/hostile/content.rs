@@ -2,7 +2,7 @@
 
 use super::{
     Expect, Fact,
-    scene::{Draft, EITHER, Scene, draft},
+    scene::{Draft, EITHER, Scene, UNSAFE, draft},
 };
 use crate::RawEntry;
 
@@ -37,7 +37,8 @@ fn streams(scene: &Scene) -> Vec<Draft> {
         on_file("colons", "f:a:b:c", EITHER),
         on_file("slash", "f:a/b", EITHER),
         on_file("backslash", "f:a\\b", EITHER),
-        on_file("control", "f:a\x01b", EITHER),
+        on_file("control", "f:a\x01b", UNSAFE),
+        on_file("control-c1", "f:a\u{9b}b", UNSAFE),
         on_file("other-owner", "g:s", EITHER),
         draft(
             "112.first",

@@ -342,12 +342,7 @@ fn broken(scene: &Scene) -> Vec<Draft> {
             [bytes.clone()],
             Expect::RefusedOr(vec![scene.file("a", &"x".repeat(1500))]),
         ),
-        raw_draft(
-            "99.empty",
-            "no bytes at all",
-            [vec![]],
-            Expect::RefusedOr(vec![]),
-        ),
+        raw_draft("99.empty", "no bytes at all", [vec![]], MALFORMED),
         raw_draft(
             "122.second",
             "a second archive after the end",
