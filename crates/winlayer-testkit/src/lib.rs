@@ -32,4 +32,4 @@ pub use hostile::{Expect, Fact, HostileCase, Refusal, hostile_cases};
 pub use layout::{Compression, LayerSpec, Layout, LayoutBuilder, LayoutLayer};
 pub use raw_tar::{RawEntry, RawTar};
 pub use registry::{Registry, Tls};
-pub use snapshot::{Snapshot, Victim, tree_snapshot};
+pub use snapshot::{Snapshot, Victim, memory_dir, tree_snapshot};

@@ -101,6 +101,16 @@ impl std::fmt::Debug for Snapshot {
     }
 }
 
+/// Where temporary folders cost no waiting for a disk, if there is such a place.
+pub fn memory_dir() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() {
+        memory.to_owned()
+    } else {
+        std::env::temp_dir()
+    }
+}
+
 /// A temporary folder with an empty `dest` to unpack into, and beside it a `victim` that must stay as
 /// it is. Links such as `../victim` in a layer are meant for it.
 #[derive(Debug)]
@@ -113,7 +123,12 @@ impl Victim {
     /// Makes the folder: `victim/hello`, `victim/etc/passwd` and `outside`.
     #[expect(clippy::new_without_default, reason = "it makes files")]
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// As [`new`](Self::new), in the folder `parent`.
+    pub fn below(parent: &Path) -> Self {
+        let folder = tempfile::tempdir_in(parent).unwrap();
         let path = folder.path();
         fs::create_dir(path.join("dest")).unwrap();
         fs::create_dir_all(path.join("victim/etc")).unwrap();

@@ -35,10 +35,15 @@ pub(crate) struct Answer {
 
 impl Place {
     pub(crate) fn new() -> Self {
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// In a scratch directory below `parent`.
+    pub(crate) fn below(parent: &Path) -> Self {
         Self {
             dir: tempfile::Builder::new()
                 .prefix("winlayer-test-")
-                .tempdir()
+                .tempdir_in(parent)
                 .unwrap(),
         }
     }
