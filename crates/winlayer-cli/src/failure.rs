@@ -4,8 +4,7 @@ use crate::text::escape;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use std::error::Error as StdError;
 use std::{fmt, io, path::Path};
-use winlayer::ErrorKind;
-use winlayer_image::{ImageError, ImageErrorKind};
+use winlayer::{ErrorKind, ImageError};
 
 /// Why a command failed, one value for each thing a script may want to tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,13 +117,7 @@ impl From<winlayer::Error> for Failure {
 
 impl From<ImageError> for Failure {
     fn from(error: ImageError) -> Self {
-        let (kind, hint) = image_kind(error.kind());
-        Self {
-            kind,
-            message: error.to_string(),
-            causes: chain(error.source()),
-            hint: hint.map(str::to_owned),
-        }
+        winlayer::Error::from(error).into()
     }
 }
 
@@ -137,30 +130,6 @@ impl From<io::Error> for Failure {
             causes: chain(Some(&error)),
             hint: None,
         }
-    }
-}
-
-fn image_kind(kind: ImageErrorKind) -> (Kind, Option<&'static str>) {
-    match kind {
-        ImageErrorKind::NotFound => (Kind::NotFound, Some("check the name and the tag")),
-        ImageErrorKind::NoMatchingPlatform => (
-            Kind::NotFound,
-            Some("choose another platform with --platform OS/ARCH[:OS.VERSION]"),
-        ),
-        ImageErrorKind::Verification | ImageErrorKind::Malformed => (
-            Kind::Verification,
-            Some("fetch or copy the image again; what is there is damaged"),
-        ),
-        ImageErrorKind::Limit => (Kind::Limit, None),
-        ImageErrorKind::Unauthorized => (
-            Kind::Failed,
-            Some("log in first (skopeo login HOST) or name a file with --authfile"),
-        ),
-        ImageErrorKind::Network => (
-            Kind::Failed,
-            Some("try again: bytes already fetched into a layer store are kept"),
-        ),
-        _ => (Kind::Failed, None),
     }
 }
 

@@ -55,6 +55,8 @@ pub(crate) enum Problem {
     Io { action: String, source: io::Error },
     #[error("entry \"{entry}\": {rule}")]
     Unsafe { entry: String, rule: String },
+    #[error("entry \"{entry}\": {rule}")]
+    Malformed { entry: String, rule: String },
     #[error("uncompressed digest differs: expected {expected}, found {found}")]
     DiffId { expected: DiffId, found: DiffId },
     #[error("{0}")]
@@ -65,12 +67,17 @@ pub(crate) enum Problem {
         what: String,
         #[source]
         source: Option<Box<dyn StdError + Send + Sync>>,
+        hint: &'static str,
     },
     #[error("{what}")]
     Refused { what: String, hint: &'static str },
     #[error("stopped because another layer failed")]
     Cancelled,
 }
+
+const DAMAGED_LAYER: &str = "remove the damaged layer folder and unpack the image again";
+const CHANGED_TREE: &str =
+    "the tree was changed after it was unpacked; unpack the image again to another directory";
 
 impl Error {
     /// The sort of failure, for programs (the command line makes its exit code from it).
@@ -82,7 +89,9 @@ impl Error {
             Problem::Io { source, .. } => kind_of_io(source),
             Problem::TooManyNames(_) => ErrorKind::Limit,
             Problem::Unsafe { .. } => ErrorKind::Unsafe,
-            Problem::DiffId { .. } | Problem::Damaged { .. } => ErrorKind::Verification,
+            Problem::Malformed { .. } | Problem::DiffId { .. } | Problem::Damaged { .. } => {
+                ErrorKind::Verification
+            }
             Problem::NotFound(_) => ErrorKind::NotFound,
             Problem::Uvm(problem) if problem.is_none() => ErrorKind::NotFound,
             Problem::Uvm(problem) if problem.is_unsafe() => ErrorKind::Unsafe,
@@ -94,17 +103,23 @@ impl Error {
     /// What to do next, in one sentence, when there is something to do.
     pub fn hint(&self) -> Option<&str> {
         match &*self.problem {
-            Problem::Io { source, .. } => hint_for_io(source.kind()),
-            Problem::Sys(error) => hint_for_io(error.io_kind()),
-            Problem::Unsafe { .. } => {
+            // A layer that is missing is no wrong name.
+            Problem::Image(error)
+                if self.context.is_some() && error.kind() == ImageErrorKind::NotFound =>
+            {
+                Some("fetch or copy the image again; a part of it is missing")
+            }
+            Problem::Image(error) => hint_for_image(error.kind()),
+            Problem::Tar(error) => io_cause(error).and_then(hint_for_io),
+            Problem::Io { source, .. } => hint_for_io(source),
+            Problem::Sys(error) => hint_for_io_kind(error.io_kind()),
+            Problem::Unsafe { .. } | Problem::Malformed { .. } => {
                 Some("the layer is malformed or hostile and was not applied; tell its publisher")
             }
             Problem::DiffId { .. } => Some(
                 "the image config may belong to another manifest; name the image by digest to pin it",
             ),
-            Problem::Damaged { .. } => {
-                Some("remove the damaged layer folder and unpack the image again")
-            }
+            Problem::Damaged { hint, .. } => Some(hint),
             Problem::Refused { hint, .. } => Some(hint),
             Problem::Uvm(problem) => problem.hint(),
             _ => None,
@@ -124,6 +139,16 @@ impl Error {
     pub(crate) fn refused_entry(entry: &str, rule: impl Into<String>) -> Self {
         let rule = rule.into();
         Problem::Unsafe {
+            entry: escape(entry),
+            rule,
+        }
+        .into()
+    }
+
+    /// As [`refused_entry`](Self::refused_entry), for what is wrong but harms nobody.
+    pub(crate) fn malformed_entry(entry: &str, rule: impl Into<String>) -> Self {
+        let rule = rule.into();
+        Problem::Malformed {
             entry: escape(entry),
             rule,
         }
@@ -160,6 +185,18 @@ impl Error {
             path: path.to_string(),
             what: what.into(),
             source: None,
+            hint: DAMAGED_LAYER,
+        }
+        .into()
+    }
+
+    /// A tree is not as its metadata file says.
+    pub(crate) fn changed_tree(path: impl fmt::Display, what: impl Into<String>) -> Self {
+        Problem::Damaged {
+            path: path.to_string(),
+            what: what.into(),
+            source: None,
+            hint: CHANGED_TREE,
         }
         .into()
     }
@@ -174,8 +211,19 @@ impl Error {
             path,
             what,
             source: Some(source.into()),
+            hint: DAMAGED_LAYER,
         }
         .into()
+    }
+
+    /// True when a file or directory was not there.
+    pub(crate) fn is_gone(&self) -> bool {
+        match &*self.problem {
+            Problem::Sys(error) => error.io_kind() == io::ErrorKind::NotFound,
+            Problem::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Problem::NotFound(_) => true,
+            _ => false,
+        }
     }
 
     /// True for the error of a layer that only stopped because another one failed.
@@ -285,7 +333,33 @@ fn io_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a io::Error> {
     None
 }
 
-fn hint_for_io(kind: io::ErrorKind) -> Option<&'static str> {
+fn hint_for_image(kind: ImageErrorKind) -> Option<&'static str> {
+    match kind {
+        ImageErrorKind::NotFound => Some("check the name and the tag"),
+        ImageErrorKind::NoMatchingPlatform => {
+            Some("choose another platform with --platform OS/ARCH[:OS.VERSION]")
+        }
+        ImageErrorKind::Verification | ImageErrorKind::Malformed => {
+            Some("fetch or copy the image again; what is there is damaged")
+        }
+        ImageErrorKind::Unauthorized => {
+            Some("log in first (skopeo login HOST) or name a file with --authfile")
+        }
+        ImageErrorKind::Network => {
+            Some("try again: bytes already fetched into a layer store are kept")
+        }
+        _ => None,
+    }
+}
+
+fn hint_for_io(error: &io::Error) -> Option<&'static str> {
+    match image_error_in(error) {
+        Some(image) => hint_for_image(image.kind()),
+        None => hint_for_io_kind(error.kind()),
+    }
+}
+
+fn hint_for_io_kind(kind: io::ErrorKind) -> Option<&'static str> {
     match kind {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             Some("free some space or choose a destination on a larger disk; finished layers stay")
@@ -322,6 +396,20 @@ mod tests {
         let full = io(io::ErrorKind::StorageFull);
         assert_eq!(full.kind(), ErrorKind::Failed);
         assert!(full.hint().unwrap().contains("space"));
+    }
+
+    #[test]
+    fn what_an_image_source_says_has_a_hint_however_it_arrives() {
+        let reference = "oci:/nowhere/at/all".parse().unwrap();
+        let error = winlayer_image::Image::resolve(&reference, &Default::default()).unwrap_err();
+        let wrapped = Error::io("read the layer", io::Error::from(error.clone()));
+        let direct = Error::from(error);
+        assert_eq!(direct.kind(), ErrorKind::NotFound);
+        assert!(direct.hint().unwrap().contains("name"));
+        assert_eq!(
+            (wrapped.kind(), wrapped.hint()),
+            (direct.kind(), direct.hint())
+        );
     }
 
     #[test]

@@ -31,10 +31,6 @@ impl NameKind {
         matches!(self, Self::Directory | Self::ImplicitDirectory)
     }
 
-    pub(crate) const fn is_link(self) -> bool {
-        matches!(self, Self::FileLink | Self::DirectoryLink)
-    }
-
     /// As messages say it.
     pub(crate) const fn describe(self) -> &'static str {
         match self {
@@ -127,7 +123,7 @@ impl LayerNames {
             let (child, new) = self.tree.child_or_insert(node, name, implicit)?;
             if new && in_utility_vm && level < 2 {
                 let rule = "comes before the entries UtilityVM and UtilityVM/Files";
-                return Err(Error::refused_entry(path.as_str(), rule));
+                return Err(Error::malformed_entry(path.as_str(), rule));
             }
             if new {
                 implied.push(child);
@@ -224,7 +220,7 @@ impl LayerNames {
         paths
     }
 
-    /// Refuses a whiteout that reaches its name through a link of this same layer.
+    /// Refuses a whiteout that reaches its name through a file or link of this same layer.
     pub(crate) fn check_whiteout(&self, path: &LayerPath) -> Result<()> {
         let mut node = NodeId::ROOT;
         let depth = path.components().count().saturating_sub(1);
@@ -232,9 +228,13 @@ impl LayerNames {
             let Some(child) = self.child(node, name) else {
                 return Ok(());
             };
-            if self.get(child).kind.is_link() {
-                let link = crate::error::escape(&self.path(child));
-                let rule = format!("whites out a name behind the link \"{link}\" of this layer");
+            let kind = self.get(child).kind;
+            if !kind.is_directory() {
+                let parent = crate::error::escape(&self.path(child));
+                let rule = format!(
+                    "whites out a name behind \"{parent}\", which is {} in this layer",
+                    kind.describe()
+                );
                 return Err(Error::refused_entry(path.as_str(), rule));
             }
             node = child;
@@ -363,10 +363,11 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_whiteout_behind_a_link() {
-        let names = admit(&[link("Files/l"), directory("Files/d")]).unwrap();
+    fn refuses_a_whiteout_behind_a_link_or_a_file() {
+        let names = admit(&[link("Files/l"), directory("Files/d"), file("Files/f")]).unwrap();
         let check = |path| names.check_whiteout(&LayerPath::parse(path).unwrap());
         assert!(check("Files/l/x").is_err());
+        assert!(check("Files/f/x").is_err());
         assert!(check("Files/L").is_ok());
         assert!(check("Files/d/x").is_ok());
     }

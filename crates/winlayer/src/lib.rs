@@ -41,5 +41,7 @@ pub use uvm::{UvmBootFiles, locate_unprocessed_uvm_boot_files, locate_uvm_boot_f
 pub use verify::{Verified, verify_image, verify_store};
 pub use view::{ListedObject, cat, list};
 pub use winlayer_digest::{ChainId, DiffId, Digest};
-pub use winlayer_image::{Image, Layer, Platform, PlatformChoice, Reference, SourceOptions};
+pub use winlayer_image::{
+    Image, ImageError, Layer, Platform, PlatformChoice, Reference, SourceOptions,
+};
 pub use winlayer_tar::{Limits, Progress};

@@ -40,11 +40,8 @@ pub fn verify_tree(tree: &Path, metadata: &Path) -> Result<Verified> {
     for line in lines.lines() {
         let line = line.map_err(|source| Error::io("read the metadata file", source))?;
         let record: Record = serde_json::from_str(&line).map_err(|error| {
-            Error::damaged_by(
-                metadata.display(),
-                "a line is not a record of a tree",
-                error,
-            )
+            let what = format!("a line is not a record of a tree: {error}");
+            Error::changed_tree(metadata.display(), what)
         })?;
         check.object(&record)?;
     }
@@ -183,5 +180,5 @@ impl TreeCheck {
 }
 
 fn differs(path: &str, what: impl Into<String>) -> Error {
-    Error::damaged(format!("\"{}\"", escape(path)), what)
+    Error::changed_tree(format!("\"{}\"", escape(path)), what)
 }
