@@ -156,22 +156,22 @@ impl Merge {
         }
     }
 
-    /// Checks what only all layers together can tell.
-    pub(crate) fn finish(&self) -> Result<()> {
-        if let Some(link) = self.links.first_awaiting() {
+    /// Checks what only all layers together can tell; an error comes with the layer to blame.
+    pub(crate) fn finish(&self) -> std::result::Result<(), (LayerNumber, Error)> {
+        if let Some((layer, link)) = self.links.first_awaiting() {
             let rule =
                 "is a hard link to a name that neither its layer has before it nor a layer below";
-            return Err(Error::refused_entry(&self.names.path(link), rule));
+            return Err((layer, Error::refused_entry(&self.names.path(link), rule)));
         }
         let Some(utility_vm) = self.names.find("UtilityVM/Files") else {
             return Ok(());
         };
-        let missed = self
-            .names
-            .ids()
-            .find(|&id| self.state(id).whited_out_by.is_some() && self.is_below(id, utility_vm));
+        let missed = self.names.ids().find_map(|id| {
+            let layer = self.state(id).whited_out_by?;
+            self.is_below(id, utility_vm).then_some((layer, id))
+        });
         match missed {
-            Some(id) => Err(self.missing_whiteout(id)),
+            Some((layer, id)) => Err((layer, self.missing_whiteout(id))),
             None => Ok(()),
         }
     }

@@ -43,10 +43,10 @@ impl Links {
         self.missed.clear();
     }
 
-    /// The name of a link that still waits for its target.
-    pub(super) fn first_awaiting(&self) -> Option<NodeId> {
+    /// The layer and the name of a link that still waits for its target.
+    pub(super) fn first_awaiting(&self) -> Option<(LayerNumber, NodeId)> {
         let (_, links) = self.awaiting.first_key_value()?;
-        links.first().map(|link| link.name)
+        links.first().map(|link| (link.layer, link.name))
     }
 }
 

@@ -90,7 +90,8 @@ pub(crate) fn merge_layers(
         }
     }
     if layers.are_complete() {
-        merge.finish()?;
+        let finished = merge.finish();
+        finished.map_err(|(number, error)| layers.blame(number, error))?;
     }
     done.reverse();
     Ok(done)

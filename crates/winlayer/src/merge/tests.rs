@@ -276,11 +276,15 @@ fn a_whiteout_of_nothing_is_an_error_only_in_the_utility_vm() {
 
 #[test]
 fn a_utility_vm_begins_with_its_two_directories() {
-    refusal(&[vec![file("UtilityVM/Files/x", 1, "x")]]);
-    refusal(&[vec![
+    let malformed = |layer| {
+        let error = view_of(&[layer]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Verification, "{error}");
+    };
+    malformed(vec![file("UtilityVM/Files/x", 1, "x")]);
+    malformed(vec![
         directory("UtilityVM", 1),
         file("UtilityVM/Files/x", 1, "x"),
-    ]]);
+    ]);
     refusal(&[vec![file("Files/x", 1, "x"), file("UtilityVM", 1, "x")]]);
 }
 

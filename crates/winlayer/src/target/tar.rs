@@ -58,7 +58,7 @@ pub(crate) fn unpack(
                 .keeping_blobs_in(staging.path(), Keep::ForNextMerge);
             let spool = staging.dir().create_file(STREAMS)?;
             let merged = write_merged(&quiet, &layers, options.limits.entries, spool, &mut file)?;
-            let mut warnings = layer_warnings(&merged.layers);
+            let mut warnings = layer_warnings(LayerNumber::BASE, &merged.layers);
             warnings.extend(merged.warnings);
             Outcome {
                 layers: layers.report(&merged.layers),
@@ -94,7 +94,7 @@ fn write_layer(
     let read = [read];
     Ok(Outcome {
         layers: layers.report_of(number, &read),
-        warnings: layer_warnings(&read),
+        warnings: layer_warnings(number, &read),
     })
 }
 

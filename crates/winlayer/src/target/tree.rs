@@ -36,7 +36,9 @@ use self::{
 pub(crate) use self::{record::link_kind, staging::Staging};
 use crate::{
     Error, Result, UnpackOptions,
-    merge::{ImageLayers, Keep, Kind, Layers, Merge, ReadLayer, Selection, merge_layers},
+    merge::{
+        ImageLayers, Keep, Kind, LayerNumber, Layers, Merge, ReadLayer, Selection, merge_layers,
+    },
     names::NodeId,
     report::Outcome,
 };
@@ -95,7 +97,7 @@ fn build(
     let top = find_root(&merge, root_path)?;
     let sorted = merge.sorted_from(top);
     writer.finish(&merge, top, &sorted)?;
-    let mut warnings = layer_warnings(&read);
+    let mut warnings = layer_warnings(LayerNumber::BASE, &read);
     warnings.append(&mut merge.warnings());
     warnings.append(&mut writer.warnings());
 
@@ -146,12 +148,12 @@ fn find_root(merge: &Merge, root_path: &str) -> Result<NodeId> {
         })
 }
 
-/// Warnings of the layers' readers, with the layer's number when there are several.
-pub(crate) fn layer_warnings(read: &[ReadLayer]) -> Vec<String> {
-    let numbered = read.iter().enumerate();
-    let warnings = numbered.flat_map(|(index, layer)| {
+/// Warnings of the layers' readers with the layer's number; `first` is the first layer's.
+pub(crate) fn layer_warnings(first: LayerNumber, read: &[ReadLayer]) -> Vec<String> {
+    let numbered = (first.get()..).zip(read);
+    let warnings = numbered.flat_map(|(number, layer)| {
         let warnings = layer.summary.warnings.iter();
-        warnings.map(move |warning| format!("layer {}: {warning}", index.saturating_add(1)))
+        warnings.map(move |warning| format!("layer {number}: {warning}"))
     });
     warnings.collect()
 }
