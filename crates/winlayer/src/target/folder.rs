@@ -132,11 +132,12 @@ pub(crate) fn finish(
     let below = Below::new(parents);
     let chain_id = layer.chain_id.to_string();
     let implicit_directories = names.implicit_directories();
-    warnings.extend(warn_of_implicit(&implicit_directories));
 
-    whiteouts.check(&names, &below)?;
+    let hidden = whiteouts.hidden()?;
+    whiteouts.check(&names, &below, &hidden)?;
     let cloned = utility_vm::complete(dir, &mut names, &whiteouts, &below, &mut index)?;
-    implicit::complete(dir, &mut names, &below, &mut index)?;
+    let plain = implicit::complete(dir, &mut names, &below, &hidden, &mut index)?;
+    warnings.extend(warn_of_implicit(&implicit_directories, plain));
     let place = LinkPlace {
         dir,
         chain_id: &chain_id,
@@ -205,16 +206,24 @@ fn record(
     }
 }
 
-fn warn_of_implicit(directories: &[String]) -> Option<String> {
+/// `plain` of the directories are in no layer below either.
+fn warn_of_implicit(directories: &[String], plain: usize) -> Option<String> {
     let first = crate::error::escape(directories.first()?);
     let count = directories.len();
-    let plural = if count == 1 {
+    let have = if count == 1 {
         "directory has"
     } else {
         "directories have"
     };
+    let got = match (plain, count.saturating_sub(plain)) {
+        (_, 0) => "default metadata".to_owned(),
+        (0, _) => "the metadata of the layers below".to_owned(),
+        (plain, shared) => {
+            format!("the metadata of the layers below ({shared}) or default metadata ({plain})")
+        }
+    };
     Some(format!(
-        "{count} {plural} no entry and got default metadata, first {first}"
+        "{count} {have} no entry and got {got}, first {first}"
     ))
 }
 

@@ -7,8 +7,7 @@ use winlayer_sys::Dir;
 
 use super::{index, tombstones::Tombstones};
 use crate::{
-    Error, Result,
-    error::escape,
+    Result,
     layer_names::{LayerNames, NameKind, Named},
     names::{NameTree, NodeId},
     store::LayerStore,
@@ -162,16 +161,35 @@ impl<'a> Below<'a> {
         Ok(children)
     }
 
-    /// Refuses a whiteout that reaches its name through a link of a layer below.
-    pub(super) fn check_whiteout(&self, path: &str) -> Result<()> {
-        match self.look_up(path)? {
-            Seen::Behind { path: link, kind } if kind.is_link() => {
-                let link = escape(&link);
-                let rule = format!("whites out a name behind the link \"{link}\" of a layer below");
-                Err(Error::refused_entry(path, rule))
+    /// The nearest layer that has a utility VM. It is complete there, so nothing is merged.
+    pub(super) fn utility_vm(&self) -> Result<Option<&'a Arc<PublishedLayer>>> {
+        for layer in self.layers() {
+            if layer.names()?.find("UtilityVM/Files").is_some() {
+                return Ok(Some(layer));
             }
-            _ => Ok(()),
         }
+        Ok(None)
+    }
+
+    /// What the utility VM below has at `path`.
+    pub(super) fn look_up_in_utility_vm(&self, path: &str) -> Result<Seen<'a>> {
+        let Some(layer) = self.utility_vm()? else {
+            return Ok(Seen::Nothing);
+        };
+        let names = layer.names()?;
+        let (node, behind) = match walk(names, path) {
+            Walked::Object(node) => (node, false),
+            Walked::NotADirectory { node, .. } => (node, true),
+            Walked::Missing { .. } => return Ok(Seen::Nothing),
+        };
+        let (path, named) = (names.path(node), names.get(node));
+        Ok(match behind {
+            true => Seen::Behind {
+                path,
+                kind: named.kind,
+            },
+            false => Seen::Object(Found { layer, path, named }),
+        })
     }
 }
 

@@ -241,6 +241,27 @@ pub(super) fn write_failed(path: &str, error: io::Error) -> Error {
 mod tests {
     use super::*;
 
+    /// Where there is only one file system this is a link, which is as good.
+    #[test]
+    fn a_file_that_cannot_be_linked_is_copied_with_its_times() {
+        let one = tempfile::tempdir().unwrap();
+        let memory = std::path::Path::new("/dev/shm");
+        let parent = if memory.is_dir() { memory } else { one.path() };
+        let other = tempfile::tempdir_in(parent).unwrap();
+        let [from, to] = [&one, &other].map(|dir| Dir::open_ambient(dir.path()).unwrap());
+        let mut file = from.create_file("a").unwrap();
+        file.write_all(b"content").unwrap();
+        let time = UnixTime {
+            seconds: 1_000_000_000,
+            nanos: 0,
+        };
+        set_file_times(&file, time, time).unwrap();
+        share_file(&from, "a", &to, "b").unwrap();
+        assert_eq!(to.read("b").unwrap(), b"content");
+        let [a, b] = [from.stat("a"), to.stat("b")].map(|stat| stat.unwrap().unwrap());
+        assert_eq!(a.modified, b.modified);
+    }
+
     #[test]
     fn a_framed_file_begins_with_its_attributes_and_has_data_even_when_empty() {
         let folder = tempfile::tempdir().unwrap();

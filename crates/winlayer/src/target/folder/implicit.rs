@@ -15,6 +15,7 @@ use super::{
     below::{Below, PublishedLayer, Seen},
     framing::{share_file, sidecar, write_implicit_sidecar},
     index::{IndexLine, IndexWriter, LineKind, take_over_lines},
+    tombstones::Hidden,
 };
 use crate::{
     Error, Result,
@@ -23,13 +24,15 @@ use crate::{
     names::NodeId,
 };
 
-/// Gives every directory without an entry its sidecar.
+/// Gives every directory without an entry its sidecar; counts the plain ones.
 pub(super) fn complete(
     dir: &Dir,
     names: &mut LayerNames,
     below: &Below<'_>,
+    hidden: &Hidden,
     index: &mut IndexWriter,
-) -> Result<()> {
+) -> Result<usize> {
+    let mut plain_ones = 0_usize;
     // Sorted by layer, so that the index is the same every time.
     let mut shared: BTreeMap<_, Shared<'_>> = BTreeMap::new();
     for node in names.ids() {
@@ -37,7 +40,7 @@ pub(super) fn complete(
             continue;
         }
         let path = names.path(node);
-        match directory_below(below, &path)? {
+        match directory_below(below, hidden, &path)? {
             Some((layer, theirs, named)) => {
                 share_file(layer.dir(), &sidecar(&theirs), dir, &sidecar(&path))?;
                 let Named { size, crc32, .. } = named;
@@ -54,12 +57,16 @@ pub(super) fn complete(
                     .or_insert_with(|| Shared::new(layer));
                 shared.paths.insert(theirs, path);
             }
-            None => plain(dir, names, node, &path, index)?,
+            None => {
+                plain(dir, names, node, &path, index)?;
+                plain_ones = plain_ones.saturating_add(1);
+            }
         }
     }
     shared
         .values()
-        .try_for_each(|shared| shared.write_lines(index))
+        .try_for_each(|shared| shared.write_lines(index))?;
+    Ok(plain_ones)
 }
 
 /// Directories taken from one layer.
@@ -72,27 +79,36 @@ struct Shared<'a> {
 type DirectoryBelow<'a> = (&'a Arc<PublishedLayer>, String, Named);
 
 /// The directory the layers below have at `path`; refuses anything else there.
-fn directory_below<'a>(below: &Below<'a>, path: &str) -> Result<Option<DirectoryBelow<'a>>> {
+fn directory_below<'a>(
+    below: &Below<'a>,
+    hidden: &Hidden,
+    path: &str,
+) -> Result<Option<DirectoryBelow<'a>>> {
     // A utility VM is complete in its own folder; nothing of it is merged with the layers below.
     if !path.starts_with("Files") {
         return Ok(None);
     }
-    let refused = |found: &str, kind: NameKind| {
-        let found = escape(found);
-        let rule = format!(
-            "is used as a directory without an entry, but \"{found}\" is {} in a layer below",
-            kind.describe()
-        );
-        Err(Error::refused_entry(path, rule))
-    };
     match below.look_up(path)? {
         Seen::Nothing => Ok(None),
+        Seen::Object(found) if hidden.hides(&found.path) => Ok(None),
         Seen::Object(found) if found.named.kind.is_directory() => {
             Ok(Some((found.layer, found.path, found.named)))
         }
-        Seen::Object(found) => refused(&found.path, found.named.kind),
-        Seen::Behind { path: found, kind } => refused(&found, kind),
+        Seen::Object(found) => Err(not_a_directory_below(path, &found.path, found.named.kind)),
+        // An entry or a whiteout of this layer is in its place; otherwise that name of this layer
+        // is without an entry too and comes first.
+        Seen::Behind { .. } => Ok(None),
     }
+}
+
+/// The error for a layer that uses as a directory, without an entry, what is none below.
+pub(super) fn not_a_directory_below(path: &str, found: &str, kind: NameKind) -> Error {
+    let rule = format!(
+        "is used as a directory without an entry, but \"{}\" is {} in a layer below",
+        escape(found),
+        kind.describe()
+    );
+    Error::refused_entry(path, rule)
 }
 
 fn plain(

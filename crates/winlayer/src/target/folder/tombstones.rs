@@ -12,12 +12,13 @@ use winlayer_sys::Dir;
 use winlayer_tar::{LayerPath, Tree};
 
 use super::{
-    below::Below,
+    below::{Below, Seen},
     index::{IndexLine, IndexWriter, LineKind},
 };
 use crate::{
     Error, Result,
-    layer_names::LayerNames,
+    error::escape,
+    layer_names::{LayerNames, NameKind},
     names::{NameTree, NodeId},
 };
 
@@ -33,15 +34,34 @@ pub(crate) struct Whiteouts {
 }
 
 impl Whiteouts {
-    /// Refuses what reaches its name through a link of this layer or of the layers below.
-    pub(super) fn check(&self, names: &LayerNames, below: &Below<'_>) -> Result<()> {
-        for path in self.names.iter().chain(&self.opaque) {
+    /// What the whiteouts hide of the layers below.
+    pub(super) fn hidden(&self) -> Result<Hidden> {
+        let tree = |paths: &[LayerPath]| {
+            let mut tree = Tombstones::none();
+            paths
+                .iter()
+                .try_for_each(|path| tree.insert(path.as_str()))?;
+            Ok::<_, Error>(tree)
+        };
+        Ok(Hidden {
+            removed: tree(&self.names)?,
+            emptied: tree(&self.opaque)?,
+        })
+    }
+
+    /// Refuses what reaches its name through a file or a link of this layer or of the layers below.
+    pub(super) fn check(
+        &self,
+        names: &LayerNames,
+        below: &Below<'_>,
+        hidden: &Hidden,
+    ) -> Result<()> {
+        for path in &self.names {
             names.check_whiteout(path)?;
-            if path.tree() == Tree::Files {
-                below.check_whiteout(path.as_str())?;
-            }
+            check_below(path, false, names, below, hidden)?;
         }
         for directory in &self.opaque {
+            names.check_whiteout(directory)?;
             let kind = names
                 .find(directory.as_str())
                 .map(|node| names.get(node).kind);
@@ -49,6 +69,7 @@ impl Whiteouts {
                 let rule = format!("opaque whiteout in {}", kind.describe());
                 return Err(Error::refused_entry(directory.as_str(), rule));
             }
+            check_below(directory, true, names, below, hidden)?;
         }
         Ok(())
     }
@@ -74,6 +95,37 @@ impl Whiteouts {
         tombstones.dedup();
         Ok(tombstones)
     }
+}
+
+/// Refuses a whiteout whose name, or with `within` whose directory, is not one to the layers below.
+fn check_below(
+    path: &LayerPath,
+    within: bool,
+    names: &LayerNames,
+    below: &Below<'_>,
+    hidden: &Hidden,
+) -> Result<()> {
+    let seen = match path.tree() {
+        Tree::UtilityVmFiles => below.look_up_in_utility_vm(path.as_str())?,
+        _ => below.look_up(path.as_str())?,
+    };
+    let (found, kind) = match seen {
+        Seen::Behind { path, kind } => (path, kind),
+        Seen::Object(found) if within && !found.named.kind.is_directory() => {
+            (found.path, found.named.kind)
+        }
+        _ => return Ok(()),
+    };
+    let own = names.find(&found).map(|node| names.get(node).kind);
+    if hidden.hides(&found) || own == Some(NameKind::Directory) {
+        return Ok(());
+    }
+    let rule = format!(
+        "whites out behind \"{}\", which is {} in a layer below",
+        escape(&found),
+        kind.describe()
+    );
+    Err(Error::refused_entry(path.as_str(), rule))
 }
 
 /// Tombstones for all that the layers below have in `directory` and this layer does not.
@@ -118,6 +170,20 @@ fn text_of(tombstones: &[String]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// What of the layers below a layer's whiteouts hide from it.
+#[derive(Debug)]
+pub(super) struct Hidden {
+    removed: Tombstones,
+    emptied: Tombstones,
+}
+
+impl Hidden {
+    pub(super) fn hides(&self, path: &str) -> bool {
+        let parent = path.rsplit_once('/').map(|(parent, _)| parent);
+        self.removed.hide(path) || parent.is_some_and(|parent| self.emptied.hide(parent))
+    }
 }
 
 /// The deletions of a published layer, for asking whether a path is among or below them.

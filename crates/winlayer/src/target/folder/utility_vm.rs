@@ -6,7 +6,7 @@
 //! the layer, and a shared file would change in the layer below too.
 //! Source: hcsshim `legacy.go`, `initUtilityVM` and `cloneTree`.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use winlayer_digest::ChainId;
 use winlayer_metadata::Upcase;
@@ -16,14 +16,13 @@ use winlayer_tar::{LayerPath, Tree};
 use super::{
     below::{Below, PublishedLayer},
     framing::{copy_file, share_file, sidecar},
+    implicit::not_a_directory_below,
     index::{IndexWriter, take_over_lines},
     tombstones::{Tombstones, Whiteouts},
 };
 use crate::{
     Error, Result,
-    error::escape,
     layer_names::{LayerNames, NameKind, Named},
-    names::NodeId,
 };
 
 const BOOT_DIRECTORY: &str = "EFI/Microsoft/Boot";
@@ -72,7 +71,7 @@ pub(super) fn complete(
     if untouched && names.find("UtilityVM").is_none() {
         return Ok(None);
     }
-    let Some(source) = nearest(below)? else {
+    let Some(source) = below.utility_vm()? else {
         return match deletions.first() {
             Some(path) => Err(Error::refused_entry(
                 path,
@@ -83,7 +82,10 @@ pub(super) fn complete(
     };
     let source_names = source.names()?;
     for path in &deletions {
-        check_deletion(path, source_names)?;
+        if source_names.find(path).is_none() {
+            let rule = "whites out an object the utility VM below does not have";
+            return Err(Error::refused_entry(path, rule));
+        }
     }
     let mut clone = Clone {
         dir,
@@ -104,33 +106,6 @@ fn in_utility_vm(whiteouts: &[LayerPath]) -> Vec<String> {
         .filter(wanted)
         .map(|path| path.as_str().to_owned())
         .collect()
-}
-
-fn nearest<'a>(below: &Below<'a>) -> Result<Option<&'a Arc<PublishedLayer>>> {
-    for layer in below.layers() {
-        if layer.names()?.find("UtilityVM/Files").is_some() {
-            return Ok(Some(layer));
-        }
-    }
-    Ok(None)
-}
-
-/// A deletion must name something, and reach it without passing a link.
-fn check_deletion(path: &str, source: &LayerNames) -> Result<()> {
-    let mut node = NodeId::ROOT;
-    for name in path.split('/') {
-        if source.get(node).kind.is_link() {
-            let link = escape(&source.path(node));
-            let rule = format!("whites out a name behind the link \"{link}\" of a layer below");
-            return Err(Error::refused_entry(path, rule));
-        }
-        let missing = || {
-            let rule = "whites out an object the utility VM below does not have";
-            Error::refused_entry(path, rule)
-        };
-        node = source.child(node, name).ok_or_else(missing)?;
-    }
-    Ok(())
 }
 
 /// One cloning in progress.
@@ -190,6 +165,9 @@ impl Clone<'_> {
                     self.dir,
                     &sidecar(&ours),
                 )?;
+            }
+            Some(NameKind::ImplicitDirectory) => {
+                return Err(not_a_directory_below(&ours, theirs, named.kind));
             }
             Some(kind) => return Ok((go_on && kind.is_directory()).then_some(ours)),
         }

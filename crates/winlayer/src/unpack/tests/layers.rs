@@ -102,18 +102,75 @@ fn refuses_to_reach_through_a_link_of_a_layer_below() {
     refused(
         vec![whiteout("Files/link/x")],
         ErrorKind::Unsafe,
-        "behind the link \"Files/Link\"",
+        "behind \"Files/Link\", which is a link",
     );
     refused(
         vec![opaque("Files/Link/x")],
         ErrorKind::Unsafe,
-        "behind the link \"Files/Link\"",
+        "behind \"Files/Link\", which is a link",
     );
     refused(
         vec![file("Files/Data/a/x", "")],
         ErrorKind::Unsafe,
         "\"Files/Data/a\" is a file",
     );
+}
+
+#[test]
+fn refuses_an_opaque_whiteout_of_what_is_no_directory_below() {
+    for (directory, kind) in [("Link", "a link"), ("Data/a", "a file")] {
+        refused(
+            vec![opaque(&format!("Files/{directory}"))],
+            ErrorKind::Unsafe,
+            &format!("\"Files/{directory}\", which is {kind}"),
+        );
+    }
+}
+
+#[test]
+fn refuses_to_reach_through_a_link_or_a_file_of_the_utility_vm_below() {
+    let base = || {
+        let link = vec![junction("UtilityVM/Files/link")];
+        [base(), utility_vm(), link].concat()
+    };
+    for (hostile, says) in [
+        (file("UtilityVM/Files/LINK/x", ""), "is a link"),
+        (file("UtilityVM/Files/ntdll.dll/x", ""), "is a file"),
+        (whiteout("UtilityVM/Files/link/x"), "is a link"),
+        (opaque("UtilityVM/Files/link"), "is a link"),
+        (opaque("UtilityVM/Files/ntdll.dll"), "is a file"),
+    ] {
+        let upper = vec![
+            dir("Files"),
+            dir("UtilityVM"),
+            dir("UtilityVM/Files"),
+            hostile,
+        ];
+        let error = Place::new().unpack(&[base(), upper]).unwrap_err();
+        let text = messages(&error);
+        assert_eq!(error.kind(), ErrorKind::Unsafe, "{text}");
+        assert!(text.contains(says), "{text}");
+    }
+}
+
+#[test]
+fn what_a_layer_replaces_or_removes_below_is_not_in_its_way() {
+    let replaced = vec![
+        dir("Files"),
+        whiteout("Files/Link/gone"),
+        opaque("Files/Link"),
+        dir("Files/Link"),
+    ];
+    let removed = vec![
+        dir("Files"),
+        whiteout("Files/LINK"),
+        file("Files/Link/x", ""),
+    ];
+    for upper in [replaced, removed] {
+        let place = Place::new();
+        place.unpack(&[base(), upper]).unwrap();
+        verify_store(&place.store()).unwrap();
+    }
 }
 
 #[test]
