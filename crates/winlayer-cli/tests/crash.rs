@@ -159,6 +159,25 @@ fn a_killed_tree_or_tar_does_not_look_finished() {
     );
 }
 
+#[test]
+fn what_a_killed_tree_left_is_removed_by_the_next_one() {
+    let place = Place::with_big_sample();
+    let arguments = ["unpack", "oci:image", "out/tree", "--to", "tree"];
+    let mut child = place.start(arguments);
+    while list(&place, "out").is_empty() {
+        assert!(child.try_wait().unwrap().is_none(), "ended too early");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let left = list(&place, "out");
+    assert!(
+        left.len() == 1 && left[0].starts_with(".tree.winlayer-ingest-"),
+        "{left:?}"
+    );
+    place.winlayer(arguments).succeeds();
+    assert_eq!(list(&place, "out"), ["tree"]);
+}
+
 fn list(place: &Place, dir: &str) -> Vec<String> {
     let Ok(entries) = fs::read_dir(place.path(dir)) else {
         return Vec::new();
@@ -170,5 +189,7 @@ fn list(place: &Place, dir: &str) -> Vec<String> {
 
 #[track_caller]
 fn assert_no_garbage(place: &Place) {
-    assert_eq!(list(place, "store/ingest"), Vec::<String>::new());
+    for dir in ["store/ingest", "store/locks"] {
+        assert_eq!(list(place, dir), Vec::<String>::new(), "{dir}");
+    }
 }

@@ -232,6 +232,13 @@ impl Dir {
         }
     }
 
+    /// Whether `path` is a name of the open `file`, and not of another or of nothing.
+    pub fn is_name_of(&self, path: &str, file: &File) -> Result<bool> {
+        let open = rustix::fs::fstat(file).map_err(|e| self.failed("examine", path, e))?;
+        let named = self.stat(path)?;
+        Ok(named.is_some_and(|named| named.inode == stat_from(&open).inode))
+    }
+
     /// The names in a directory in byte order, without `.` and `..`. "" is this directory.
     pub fn read_dir(&self, path: &str) -> Result<Vec<DirEntry>> {
         const OPERATION: &str = "list directory";

@@ -11,22 +11,26 @@
 //!
 //! A layer is built below `ingest`, flushed to stable storage, and only then renamed to `layers`.
 //! Whatever happens in between, the next run finds either the finished layer or garbage it may
-//! remove. Lock files are never deleted: a second process may be waiting on one, and a third would
-//! then lock another file of the same name.
+//! remove. Lock files go away with their locks (`lock.rs` says how that is safe).
+//!
+//! Whoever writes to a store holds a shared lock on `winlayer-store.json`. A run that made a store
+//! and published nothing in it removes it again, if it is alone: with the exclusive lock.
 
+mod create;
 mod ingest;
 mod lock;
 mod record;
 
 use std::{
+    fs::File,
     io::{self, Write as _},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
 };
 
 use winlayer_digest::ChainId;
 use winlayer_sys::{Dir, SysError};
 
+use create::Made;
 pub(crate) use ingest::{Ingest, PartialBlob};
 pub use record::ImageRecord;
 use record::StoreRecord;
@@ -57,6 +61,9 @@ const IMAGES: &str = "images";
 pub struct LayerStore {
     root: PathBuf,
     dir: Dir,
+    /// Shows that the store is in use; only for those who write.
+    marker: Option<File>,
+    made: Option<Made>,
 }
 
 impl LayerStore {
@@ -81,7 +88,12 @@ impl LayerStore {
             ));
         }
         let dir = Dir::open_ambient(&root)?;
-        Ok(Self { root, dir })
+        Ok(Self {
+            root,
+            dir,
+            marker: None,
+            made: None,
+        })
     }
 
     /// Opens a store, making it when `root` is missing or empty, and removes what crashed runs left.
@@ -91,13 +103,7 @@ impl LayerStore {
     /// When `root` has other contents, so that no directory of the user's is filled by mistake; when
     /// it cannot be written; and as [`open`](Self::open).
     pub fn open_or_create(root: &Path) -> Result<Self> {
-        let path = absolute(root)?;
-        let named = |error| Error::io(format!("create {}", path.display()), error);
-        if !path.join(STORE_FILE).try_exists().map_err(named)? {
-            std::fs::create_dir_all(&path).map_err(named)?;
-            create(&path)?;
-        }
-        let store = Self::open(&path)?;
+        let store = create::open_or_create(&absolute(root)?)?;
         store.remove_garbage()?;
         Ok(store)
     }
@@ -277,45 +283,6 @@ fn absolute(root: &Path) -> Result<PathBuf> {
         ));
     }
     Ok(path)
-}
-
-/// Makes the layout; the version file comes last, so it marks a complete one.
-fn create(root: &Path) -> Result<()> {
-    let dir = Dir::open_ambient(root)?;
-    let ours = [LAYERS, INGEST, LOCKS, IMAGES];
-    let is_ours = |name: &std::ffi::OsStr| {
-        ours.iter().any(|ours| name == *ours)
-            || name
-                .to_str()
-                .is_some_and(|name| name.starts_with(STORE_FILE))
-    };
-    if let Some(entry) = dir
-        .read_dir("")?
-        .into_iter()
-        .find(|entry| !is_ours(&entry.name))
-    {
-        let name = crate::error::escape(&entry.name.to_string_lossy());
-        let what = format!("{} is not a layer store: it holds {name}", root.display());
-        return Err(Error::refused(what, "choose an empty or a new folder"));
-    }
-    for name in ours {
-        match dir.create_dir(name) {
-            Err(error) if !already_exists(&error) => return Err(error.into()),
-            _ => {}
-        }
-    }
-    // Two threads may get here at once, and a crash may have left a file of an earlier process.
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let temporary = format!("{STORE_FILE}.{}.{number}", std::process::id());
-    dir.remove_all(&temporary)?;
-    let mut file = dir.create_file(&temporary)?;
-    file.write_all(&to_json(&StoreRecord { version: VERSION })?)
-        .and_then(|()| file.sync_all())
-        .map_err(|error| Error::io(format!("write {}", root.join(STORE_FILE).display()), error))?;
-    drop(file);
-    dir.rename_replace(&temporary, &dir, STORE_FILE)?;
-    Ok(dir.sync_dir("")?)
 }
 
 fn already_exists(error: &SysError) -> bool {

@@ -38,8 +38,12 @@ use crate::{
 /// Unpacks a Windows image to `root` as the options say.
 ///
 /// Every blob is checked against its digest and size and every tar against its DiffID before
-/// anything of it is published. Layers that were unpacked before are reused. When this fails, the
-/// store is as it was, except for `.partial` files from which the next run resumes a download.
+/// anything of it is published. Layers that were unpacked before are reused.
+///
+/// When this fails, nothing half-made stays: no tree, no tar, no record of the image, and no store
+/// that was not there before. A store keeps the layers that were already whole and verified, which
+/// are good for any image that has them, and `.partial` files from which the next run resumes a
+/// download.
 ///
 /// # Errors
 ///
@@ -100,9 +104,22 @@ fn unpack_folders(
     options: &UnpackOptions,
 ) -> Result<(Outcome, LayerChain)> {
     let store = LayerStore::open_or_create(root)?;
+    let unpacked = unpack_into(&store, image, options);
+    if unpacked.is_err() {
+        // The error of the unpack is the one to tell; an empty store that stays harms nobody.
+        let _ = store.take_back();
+    }
+    unpacked
+}
+
+fn unpack_into(
+    store: &LayerStore,
+    image: &Image,
+    options: &UnpackOptions,
+) -> Result<(Outcome, LayerChain)> {
     let job = Job {
         image,
-        store: &store,
+        store,
         options,
         line: Line::new(image.layers().len()),
     };

@@ -75,7 +75,7 @@ impl LayerStore {
                 self.dir.remove_all(&format!("{INGEST}/{name}"))?;
             }
         }
-        Ok(())
+        self.remove_free_locks()
     }
 }
 

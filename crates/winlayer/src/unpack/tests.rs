@@ -52,7 +52,12 @@ impl Place {
 
     /// What `ingest` holds.
     fn ingest(&self) -> Vec<(String, Option<Vec<u8>>)> {
-        snapshot(&self.store().join("ingest"))
+        let ingest = self.store().join("ingest");
+        if ingest.exists() {
+            snapshot(&ingest)
+        } else {
+            Vec::new()
+        }
     }
 }
 
@@ -104,7 +109,7 @@ fn refused(upper: Vec<Item>, kind: ErrorKind, message: &str) {
     assert!(text.contains(message), "{text}");
     assert!(text.starts_with("layer 2 of 2 (sha256:"), "{text}");
     assert_eq!(place.ingest(), []);
-    let layers = fs::read_dir(place.store().join("layers")).unwrap().count();
+    let layers = fs::read_dir(place.store().join("layers")).map_or(0, Iterator::count);
     assert!(layers <= 1, "at most the base is published");
 }
 

@@ -148,9 +148,11 @@ fn a_wrong_diff_id_publishes_nothing() {
         messages(&error)
     );
     assert_eq!(place.ingest(), []);
-    assert_eq!(
-        LayerStore::open(&place.store()).unwrap().images().unwrap(),
-        []
+    assert!(
+        !place.store().join("images").exists() || {
+            let store = LayerStore::open(&place.store()).unwrap();
+            store.images().unwrap().is_empty()
+        }
     );
     let error = verify_image(&image, 2, &Default::default(), None).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Verification);
