@@ -30,7 +30,7 @@ pub(crate) fn metadata(attributes: u32) -> Metadata {
     }
 }
 
-fn path(name: &str) -> LayerPath {
+pub(crate) fn path(name: &str) -> LayerPath {
     LayerPath::parse(name).unwrap()
 }
 

@@ -105,7 +105,7 @@ pub(crate) fn merged(layers: &dyn Layers, selection: Selection) -> Result<BTreeM
     Ok(view)
 }
 
-fn view_of(layers: &[Vec<TestItem>]) -> Result<BTreeMap<String, String>> {
+fn view_of(layers: &[Vec<Item>]) -> Result<BTreeMap<String, String>> {
     let view = merged(&TestLayers::new(layers), Selection::Files)?;
     Ok(view
         .into_iter()
@@ -114,7 +114,7 @@ fn view_of(layers: &[Vec<TestItem>]) -> Result<BTreeMap<String, String>> {
 }
 
 /// The files of a view that must be valid, as `PATH=content`.
-fn files(layers: &[Vec<TestItem>]) -> Vec<String> {
+fn files(layers: &[Vec<Item>]) -> Vec<String> {
     let view = view_of(layers).unwrap();
     let files = view.into_iter().filter(|(_, content)| !content.is_empty());
     files
@@ -122,7 +122,7 @@ fn files(layers: &[Vec<TestItem>]) -> Vec<String> {
         .collect()
 }
 
-fn refusal(layers: &[Vec<TestItem>]) -> String {
+fn refusal(layers: &[Vec<Item>]) -> String {
     let error = view_of(layers).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsafe, "{error}");
     error.to_string()
@@ -209,7 +209,7 @@ fn refuses_links_to_directories_and_to_nothing() {
 
 #[test]
 fn refuses_names_twice_in_one_layer() {
-    let twice = |a: TestItem, b: TestItem| refusal(&[vec![directory("Files", 0), a, b]]);
+    let twice = |a: Item, b: Item| refusal(&[vec![directory("Files", 0), a, b]]);
     assert!(twice(file("Files/a", 1, "1"), file("Files/A", 2, "2")).contains("twice"));
     assert!(twice(directory("Files/a", 1), symlink("Files/a", 2, "x", true)).contains("twice"));
     assert!(twice(directory("Files/a", 1), directory("Files/a", 2)).contains("twice"));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::merge::testing::{self, TestItem, metadata};
+use crate::merge::testing::{self, Item, metadata};
 
 /// One entry of a random layer.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ impl Model {
     pub(crate) fn build(
         layers: &[Vec<Op>],
         hostile: bool,
-    ) -> (Vec<Vec<TestItem>>, Result<View, String>) {
+    ) -> (Vec<Vec<Item>>, Result<View, String>) {
         let mut view = Ok(View::new());
         let mut items = Vec::new();
         let mut mark = 0;
@@ -89,7 +89,7 @@ fn content(mark: u32) -> String {
     format!("content {mark}")
 }
 
-fn to_items(op: &Op, mark: u32) -> Vec<TestItem> {
+fn to_items(op: &Op, mark: u32) -> Vec<Item> {
     let (owner, with_stream) = match op {
         Op::Directory(path, with_stream) => (testing::directory(path, mark), *with_stream),
         Op::File(path, with_stream) => (testing::file(path, mark, &content(mark)), *with_stream),

@@ -23,7 +23,7 @@ impl Scene {
         self.directory.path().join("root.jsonl")
     }
 
-    fn unpack(&self, layers: &[Vec<TestItem>]) -> Result<Vec<String>> {
+    fn unpack(&self, layers: &[Vec<Item>]) -> Result<Vec<String>> {
         let layers = TestLayers::new(layers);
         let topmost = *layers.numbers()?.last().unwrap();
         let merge = Merge::new(Selection::Files, topmost, 10_000);
@@ -54,7 +54,7 @@ impl Scene {
     }
 }
 
-fn layers() -> [Vec<TestItem>; 2] {
+fn layers() -> [Vec<Item>; 2] {
     let base = vec![
         directory("Files", 1),
         directory("Files/Windows", 2),
