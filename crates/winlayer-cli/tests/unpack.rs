@@ -14,6 +14,7 @@ use common::snapshot::{assert_same, published, snapshot};
 use common::{Place, keys};
 use serde_json::Value;
 use std::fs;
+use winlayer_testkit::{LayoutBuilder, RawTar};
 
 #[test]
 fn unpack_tells_all_in_json() {
@@ -235,5 +236,32 @@ fn the_number_of_jobs_changes_nothing() {
     assert_same(
         &published(&place.path("one")),
         &published(&place.path("eight")),
+    );
+}
+
+#[test]
+fn a_lone_layer_keeps_its_number() {
+    let place = Place::new();
+    let tar = || RawTar::new().dir("Files");
+    let tars = [tar().finish(), tar().finish(), tar().without_end()];
+    LayoutBuilder::of(tars).write(place.path("image"));
+    let document = place.unpack_json(&["3.tar", "--to", "tar", "--layer", "3"]);
+    let warnings = document["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].as_str().unwrap().starts_with("layer 3: "));
+    let said = place.winlayer([
+        "unpack",
+        "oci:image",
+        "again.tar",
+        "--to",
+        "tar",
+        "--layer",
+        "3",
+    ]);
+    let said = said.succeeds();
+    let said = [said.stdout, said.stderr].concat();
+    assert!(
+        said.contains("layer 3") && !said.contains("layer 1"),
+        "{said}"
     );
 }
