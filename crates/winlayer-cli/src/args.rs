@@ -159,6 +159,7 @@ impl JobsArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 DEST is a layer store (folder), a new or empty folder (tree), or the file to write (tar).
+When unpacking fails, a store keeps only layers that are whole and verified, for the next attempt.
 
 Examples:
   winlayer unpack mcr.microsoft.com/windows/nanoserver:ltsc2022 store
