@@ -193,8 +193,8 @@ impl SecurityDescriptor {
             (AclKind::Dacl, DACL_PRESENT, header.dacl),
         ] {
             // Windows does not look at an ACL that is not marked as present.
-            if let Some((offset, bytes)) = part_at(bytes, kind.name(), offset)?
-                && control & present != 0
+            if control & present != 0
+                && let Some((offset, bytes)) = part_at(bytes, kind.name(), offset)?
             {
                 Acl::parse(kind, offset, bytes)?.validate()?;
             }

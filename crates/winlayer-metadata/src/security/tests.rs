@@ -588,3 +588,16 @@ proptest! {
         let _ = SecurityDescriptor::from_sddl(&text);
     }
 }
+
+#[test]
+fn an_acl_that_is_not_present_may_have_any_offset() {
+    let mut bytes = [
+        1, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    ];
+    bytes[12] = 200;
+    bytes[16] = 3;
+    let descriptor = SecurityDescriptor::parse(&bytes).unwrap();
+    assert_eq!(descriptor.to_sddl(), "");
+    bytes[2] = 0x04;
+    SecurityDescriptor::parse(&bytes).unwrap_err();
+}
