@@ -44,6 +44,7 @@ struct StreamOwner {
 #[derive(Debug, Default)]
 struct Notes {
     tombstones: Note,
+    hives: Note,
     encrypted: Note,
 }
 
@@ -97,7 +98,14 @@ impl LayerRules {
             .notes
             .encrypted
             .describe("the content may be encrypted (attribute ENCRYPTED)");
-        [tombstones, encrypted].into_iter().flatten().collect()
+        let hives = self
+            .notes
+            .hives
+            .describe("skipped the empty directory of registry deltas in a base layer");
+        [tombstones, hives, encrypted]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     /// Checks what only the end of the archive can tell.
@@ -136,6 +144,15 @@ impl LayerRules {
         self.check_length(&path)?;
         if let Some(hidden) = path.file_name().strip_prefix(WHITEOUT) {
             return self.whiteout(&path, hidden).map(Some);
+        }
+        // Builders that put it into every layer put it into one made from nothing, too.
+        if self.role == Some(LayerRole::Base)
+            && path.tree() == Tree::Hives
+            && path.is_tree_root()
+            && kind == EntryType::Directory
+        {
+            self.notes.hives.add(entry.name());
+            return Ok(None);
         }
         self.check_place(&path, kind)?;
         let item = match kind {
