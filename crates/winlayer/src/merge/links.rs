@@ -1,7 +1,10 @@
 //! Hard links across layers.
 //!
-//! A link says "the object this name has in the view of my layer". When the object lies in a lower
-//! layer the link waits for it, from layer to layer if the target is itself a link. When the object
+//! A link means the object its target was made as earlier in the same layer, or else the one the
+//! layers below have, even if the layer removes or replaces that one (hcsshim's `AddLink` looks in
+//! the parents' folders). Only a utility VM is one tree in one folder, where what is removed or
+//! replaced is gone. When the object lies in a lower layer the link waits for it, from layer to
+//! layer if the target is itself a link. When the object
 //! arrives it is placed at its own name if that is visible, else at the first name that waits.
 //! An object that was skipped because nobody waited yet, and is then linked to by its own layer, is
 //! *missed*: the layer is read again for the missed bodies.
@@ -24,12 +27,21 @@ struct Awaiting {
     wanted: bool,
 }
 
+/// What a link of the current layer means.
+#[derive(Clone, Copy, Debug)]
+enum Origin {
+    /// An object of this layer.
+    Here(NodeId),
+    /// What the layers below have at this name.
+    Below(NodeId),
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Links {
     /// By the target.
     awaiting: BTreeMap<NodeId, Vec<Awaiting>>,
-    /// Links of the current layer: the object of this layer, or the target in a lower one.
-    origins: HashMap<NodeId, NodeId>,
+    /// What the links of the current layer mean.
+    origins: HashMap<NodeId, Origin>,
     /// Objects of the current layer that were placed under another name.
     moved: HashMap<NodeId, NodeId>,
     /// Objects of the current layer that were skipped and then linked to, with the names.
@@ -79,13 +91,15 @@ impl Merge {
         }
         let origin = self.origin_of(spot, link)?;
         self.links.origins.insert(spot.node, origin);
-        let layer = self.layer;
+        let origin = match origin {
+            Origin::Here(node) => node,
+            Origin::Below(node) => {
+                self.wait_for(node, spot.node, &names);
+                return Ok(Verdict::Skip);
+            }
+        };
         let state = self.state(origin);
-        if state.seen(layer) != Seen::Object {
-            self.wait_for(origin, spot.node, &names);
-            return Ok(Verdict::Skip);
-        }
-        let placed = match state.wanted && state.defined_in == Some(layer) {
+        let placed = match state.wanted && state.defined_in == Some(self.layer) {
             true => Some(origin),
             false => self.links.moved.get(&origin).copied(),
         };
@@ -107,7 +121,7 @@ impl Merge {
     }
 
     /// What a link means within its layer: an object of this layer, or a name of the layers below.
-    fn origin_of(&mut self, link_spot: Spot, link: &HardLink) -> Result<NodeId> {
+    fn origin_of(&mut self, link_spot: Spot, link: &HardLink) -> Result<Origin> {
         let parent = self.reach_parent(&link.target, Reach::Look)?;
         let target = self.step(parent, link.target.file_name())?.node;
         let refused = |rule: &str| {
@@ -119,8 +133,12 @@ impl Merge {
         }
         match self.state(target).seen(self.layer) {
             Seen::Directory | Seen::DirectoryLink | Seen::Above => refused("which is a directory"),
-            Seen::Object | Seen::Nothing => Ok(target),
-            Seen::HardLink => Ok(self.links.origins.get(&target).copied().unwrap_or(target)),
+            Seen::Object => Ok(Origin::Here(target)),
+            Seen::Nothing => Ok(Origin::Below(target)),
+            Seen::HardLink => {
+                let origin = self.links.origins.get(&target).copied();
+                Ok(origin.unwrap_or(Origin::Below(target)))
+            }
         }
     }
 
@@ -150,18 +168,36 @@ impl Merge {
             return Ok(Vec::new());
         }
         let waiting = self.links.awaiting.remove(&target.node).unwrap_or_default();
+        let one_tree = self.is_in_utility_vm(target.node);
+        let (own, waiting): (Vec<_>, Vec<_>) = waiting
+            .into_iter()
+            .partition(|link| link.layer == self.layer);
         for link in &waiting {
-            let rule = if link.layer == self.layer {
-                "which its layer has only later"
-            } else if !target.visible_from(link.layer) {
-                "which a layer between the link and the target removes"
-            } else {
-                continue;
+            let visible = match one_tree {
+                true => target.visible_from(link.layer),
+                false => target.nearest.is_none_or(|mark| mark >= link.layer),
             };
-            return Err(self.refused_link(link, target, rule));
+            if !visible {
+                let rule = "which a layer between the link and the target removes";
+                return Err(self.refused_link(link, target, rule));
+            }
+        }
+        if let Some(link) = own.first() {
+            if one_tree {
+                return Err(self.refused_link(link, target, "which its layer has only later"));
+            }
+            // They mean the object below, not the one that now takes its place.
+            self.state_mut(target.node).awaited = true;
+            self.links.awaiting.insert(target.node, own);
         }
         let wanted = waiting.iter().filter(|link| link.wanted);
         Ok(wanted.map(|link| link.name).collect())
+    }
+
+    fn is_in_utility_vm(&self, node: NodeId) -> bool {
+        let up = std::iter::successors(Some(node), |&node| self.names.parent(node));
+        let top = up.filter(|&node| node != NodeId::ROOT).last();
+        top.is_some_and(|top| self.names.name(top).eq_ignore_ascii_case("UtilityVM"))
     }
 
     /// Refuses the links that wait for what turns out to be a directory.
@@ -169,12 +205,10 @@ impl Merge {
         if !self.state(target.node).awaited {
             return Ok(());
         }
-        let waiting = self
-            .links
-            .awaiting
-            .get(&target.node)
-            .and_then(|links| links.first());
-        match waiting {
+        let one_tree = self.is_in_utility_vm(target.node);
+        let meant = |link: &&Awaiting| one_tree || link.layer != self.layer;
+        let waiting = self.links.awaiting.get(&target.node);
+        match waiting.and_then(|links| links.iter().find(meant)) {
             Some(link) => Err(self.refused_link(link, target, "which is a directory or missing")),
             None => Ok(()),
         }

@@ -184,10 +184,55 @@ fn a_link_across_layers_means_the_file_its_layer_sees() {
 }
 
 #[test]
-fn refuses_a_link_whose_target_its_own_layer_removes() {
+fn a_link_keeps_the_file_below_that_its_own_layer_removes_or_replaces() {
+    let base = || vec![file("Files/a", 1, "one"), file("Files/d/b", 2, "two")];
+    let link = || hard_link("Files/l", "Files/a");
+    assert_eq!(
+        files(&[base(), vec![link(), whiteout("Files/a")]]),
+        ["D/B=two", "L=one"]
+    );
+    assert_eq!(
+        files(&[base(), vec![whiteout("Files/a"), link()]]),
+        ["D/B=two", "L=one"]
+    );
+    let opaque = vec![opaque("Files/d"), hard_link("Files/d/c", "Files/d/b")];
+    assert_eq!(files(&[base(), opaque]), ["A=one", "D/C=two"]);
+    let replaced = vec![
+        link(),
+        file("Files/a", 3, "new"),
+        hard_link("Files/l2", "Files/l"),
+        hard_link("Files/l3", "Files/a"),
+    ];
+    assert_eq!(
+        files(&[base(), replaced]),
+        ["A=new", "D/B=two", "L=one", "L2=one", "L3=new"]
+    );
+    let swapped = vec![link(), hard_link("Files/a", "Files/d/b")];
+    assert_eq!(files(&[base(), swapped]), ["A=two", "D/B=two", "L=one"]);
+}
+
+#[test]
+fn refuses_a_link_whose_target_a_layer_in_between_removes() {
     let base = vec![file("Files/a", 1, "one")];
-    let top = vec![hard_link("Files/l", "Files/a"), whiteout("Files/a")];
-    assert!(refusal(&[base, top]).contains("removes"));
+    let between = vec![whiteout("Files/a")];
+    let top = vec![hard_link("Files/l", "Files/a")];
+    assert!(refusal(&[base, between, top]).contains("removes"));
+}
+
+#[test]
+fn refuses_a_link_to_what_its_own_layer_removes_from_the_utility_vm() {
+    let roots = || vec![directory("UtilityVM", 1), directory("UtilityVM/Files", 2)];
+    let base = [roots(), vec![file("UtilityVM/Files/a", 3, "a")]].concat();
+    let link = hard_link("Files/l", "UtilityVM/Files/a");
+    for end in [
+        whiteout("UtilityVM/Files/a"),
+        file("UtilityVM/Files/a", 4, "b"),
+    ] {
+        refusal(&[
+            base.clone(),
+            [roots(), vec![link.clone(), end.clone()]].concat(),
+        ]);
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What a caller of `unpack_windows_image` may rely on, with layer folders as the target.
 
+mod agreement;
 mod layers;
 mod stores;
 

@@ -129,7 +129,7 @@ fn is_below(path: &str, top: &str) -> bool {
 /// The view after one more layer.
 fn apply(lower: &View, layer: &[(Op, u32)]) -> Result<View, String> {
     let mut defined: BTreeMap<String, Seen> = BTreeMap::new();
-    let mut order: Vec<(String, Option<String>, u32)> = Vec::new();
+    let mut in_utility_vm: Vec<(String, String)> = Vec::new();
     let mut created_in: BTreeSet<String> = BTreeSet::new();
     let mut reached: BTreeSet<String> = BTreeSet::new();
     let mut after = lower.clone();
@@ -170,14 +170,28 @@ fn apply(lower: &View, layer: &[(Op, u32)]) -> Result<View, String> {
                 .flat_map(|target| parents(target))
                 .collect::<Vec<_>>(),
         );
-        let object = Seen {
-            directory: object.directory && target.is_none(),
-            ..object
-        };
-        if defined.insert(path.clone(), object).is_some() {
+        if defined.contains_key(&path) {
             return Err(format!("twice: {path}"));
         }
-        order.push((path, target, *mark));
+        let object = match target {
+            None => object,
+            Some(target) => {
+                let found = match defined.get(&target) {
+                    _ if reached.contains(&target) || target == path => None,
+                    // Even if this layer removes or replaces it: it is in a folder below.
+                    found => found.or_else(|| lower.get(&target)),
+                };
+                let Some(found) = found.filter(|found| !found.directory) else {
+                    return Err(format!("link {path} to {target}"));
+                };
+                let found = found.clone();
+                if target.starts_with("UTILITYVM") && !defined.contains_key(&target) {
+                    in_utility_vm.push((path.clone(), target));
+                }
+                found
+            }
+        };
+        defined.insert(path, object);
     }
 
     for path in &reached {
@@ -189,7 +203,11 @@ fn apply(lower: &View, layer: &[(Op, u32)]) -> Result<View, String> {
             _ => {}
         }
     }
-    resolve_links(&order, &mut defined, &after, &reached)?;
+    for (path, target) in in_utility_vm {
+        if defined.contains_key(&target) || !after.contains_key(&target) {
+            return Err(format!("link {path} to {target}, which is gone"));
+        }
+    }
 
     for (path, object) in &defined {
         let stays = object.directory && after.get(path).is_some_and(|there| there.directory);
@@ -202,30 +220,4 @@ fn apply(lower: &View, layer: &[(Op, u32)]) -> Result<View, String> {
         after.entry(path).or_insert_with(Seen::implicit);
     }
     Ok(after)
-}
-
-/// Gives each hard link, in the order of the tar, the object it means.
-fn resolve_links(
-    order: &[(String, Option<String>, u32)],
-    defined: &mut BTreeMap<String, Seen>,
-    lower: &View,
-    reached: &BTreeSet<String>,
-) -> Result<(), String> {
-    let mut earlier = BTreeSet::new();
-    for (path, target, _) in order {
-        if let Some(target) = target {
-            let found = match defined.get(target) {
-                _ if reached.contains(target) => None,
-                Some(_) if !earlier.contains(target) => None,
-                Some(here) => Some(here),
-                None => lower.get(target),
-            };
-            match found.filter(|found| !found.directory) {
-                Some(object) => drop(defined.insert(path.clone(), object.clone())),
-                None => return Err(format!("link {path} to {target}")),
-            }
-        }
-        earlier.insert(path.clone());
-    }
-    Ok(())
 }

@@ -36,7 +36,9 @@ pub(super) fn complete(
     // Sorted by layer, so that the index is the same every time.
     let mut shared: BTreeMap<_, Shared<'_>> = BTreeMap::new();
     for node in names.ids() {
-        if names.get(node).kind != NameKind::ImplicitDirectory {
+        let named = names.get(node);
+        // What was cloned came with its sidecar.
+        if named.kind != NameKind::ImplicitDirectory || named.cloned {
             continue;
         }
         let path = names.path(node);

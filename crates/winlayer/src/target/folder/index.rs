@@ -10,9 +10,11 @@ use std::{
     io::{self, BufRead, BufReader, BufWriter, Write},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use winlayer_metadata::{FileAttributes, FileTimes};
 use winlayer_sys::Dir;
+use winlayer_tar::Metadata;
 
 use super::below::PublishedLayer;
 use crate::{
@@ -55,6 +57,13 @@ pub(crate) struct IndexLine<'a> {
     pub(crate) attributes: Option<u32>,
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
     pub(crate) times: Option<LineTimes<'a>>,
+    /// What a hive, which lies in the folder without a frame, would have in it: its self-relative
+    /// SECURITY_DESCRIPTOR (MS-DTYP 2.4.6), base64.
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    pub(crate) security: Option<Cow<'a, str>>,
+    /// The same for its FILE_FULL_EA_INFORMATION list (MS-FSCC 2.4.16), base64.
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    pub(crate) extended_attributes: Option<Cow<'a, str>>,
     /// Target of a hard link, as spelled in the layer that has it.
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
     pub(crate) target: Option<Cow<'a, str>>,
@@ -67,6 +76,25 @@ pub(crate) struct IndexLine<'a> {
     /// A directory without an entry in the tar.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) implicit: bool,
+}
+
+/// What a hive cannot keep beside its bytes, for its line.
+#[derive(Debug, Default)]
+pub(crate) struct Unframed {
+    security: Option<String>,
+    extended_attributes: Option<String>,
+}
+
+impl Unframed {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        let mut list = Vec::new();
+        metadata.extended_attributes.encode_into(&mut list);
+        let security = metadata.security.as_ref();
+        Self {
+            security: security.map(|security| STANDARD.encode(security.as_bytes())),
+            extended_attributes: (!list.is_empty()).then(|| STANDARD.encode(list)),
+        }
+    }
 }
 
 /// The four NTFS times, RFC 3339 with seven digits.
@@ -112,6 +140,8 @@ impl<'a> IndexLine<'a> {
             crc32,
             attributes: None,
             times: None,
+            security: None,
+            extended_attributes: None,
             target: None,
             from: None,
             cloned: false,
@@ -122,6 +152,12 @@ impl<'a> IndexLine<'a> {
     pub(crate) fn with_metadata(mut self, attributes: FileAttributes, times: FileTimes) -> Self {
         self.attributes = Some(attributes.bits());
         self.times = Some(times.into());
+        self
+    }
+
+    pub(crate) fn with_unframed(mut self, unframed: Unframed) -> Self {
+        self.security = unframed.security.map(Cow::Owned);
+        self.extended_attributes = unframed.extended_attributes.map(Cow::Owned);
         self
     }
 

@@ -11,7 +11,7 @@ use winlayer_tar::{
 
 use super::{
     framing::{CopyError, FramedFile, PlainFile, copy_body, sidecar, write_failed},
-    index::{IndexLine, IndexWriter, LineKind},
+    index::{IndexLine, IndexWriter, LineKind, Unframed},
     links::PendingLink,
     tombstones::Whiteouts,
     utility_vm,
@@ -48,6 +48,7 @@ struct OpenObject {
     kind: LineKind,
     attributes: winlayer_metadata::FileAttributes,
     times: FileTimes,
+    unframed: Unframed,
     file: OpenFile,
 }
 
@@ -173,6 +174,10 @@ impl<'a> Stager<'a> {
             kind: LineKind::of(self.names.get(node).kind),
             attributes: object.metadata.attributes,
             times: object.metadata.times,
+            unframed: match &file {
+                OpenFile::Framed(_) => Unframed::default(),
+                OpenFile::Plain(_) => Unframed::of(&object.metadata),
+            },
             file,
         });
         Ok(())
@@ -281,8 +286,8 @@ impl<'a> Stager<'a> {
             },
         );
         let line = IndexLine::new(open.path, open.kind, written.size, written.crc32);
-        self.index
-            .write(&line.with_metadata(open.attributes, open.times))
+        let line = line.with_metadata(open.attributes, open.times);
+        self.index.write(&line.with_unframed(open.unframed))
     }
 }
 

@@ -365,3 +365,80 @@ fn hives_are_plain_files() {
     );
     assert!(top(&unpacked).join("Hives.$wcidirs$").is_file());
 }
+
+#[test]
+fn a_directory_made_anew_has_nothing_of_the_removed_one() {
+    let upper = vec![
+        whiteout("Files/Data"),
+        file("Files/Data/sub/new", ""),
+        whiteout("Files/Link"),
+        file("Files/Link/x", "no longer behind a link"),
+    ];
+    let (_place, unpacked) = unpack_somewhere(&[base(), upper]);
+    let top = &unpacked.chain[0].path;
+    for directory in ["Files/Data", "Files/Data/sub", "Files/Link"] {
+        let sidecar = fs::metadata(top.join(format!("{directory}.$wcidirs$"))).unwrap();
+        let written = sidecar.modified().unwrap();
+        assert_eq!(written, std::time::UNIX_EPOCH, "{directory}");
+    }
+    let tombstones = fs::read_to_string(top.join("tombstones.txt")).unwrap();
+    assert!(tombstones.contains("\\Data\\a\n"), "{tombstones}");
+    assert!(tombstones.contains("\\Data\\sub\\c\n"), "{tombstones}");
+}
+
+#[test]
+fn a_directory_may_lie_where_its_new_parent_replaces_a_file() {
+    let upper = vec![
+        dir("Files"),
+        dir("Files/Data"),
+        dir("Files/Data/a"),
+        file("Files/Data/a/x/y", ""),
+    ];
+    let (_place, unpacked) = unpack_somewhere(&[base(), upper]);
+    assert!(
+        unpacked.chain[0]
+            .path
+            .join("Files/Data/a/x.$wcidirs$")
+            .exists()
+    );
+}
+
+#[test]
+fn a_utility_vm_with_directories_without_entries_can_be_completed() {
+    let roots = || vec![dir("Files"), dir("UtilityVM"), dir("UtilityVM/Files")];
+    let base = [roots(), vec![file("UtilityVM/Files/EFI/x", "")]].concat();
+    let (place, unpacked) = unpack_somewhere(&[base, roots()]);
+    let top = &unpacked.chain[0].path;
+    assert!(top.join("UtilityVM/Files/EFI.$wcidirs$").exists());
+    verify_store(&place.store()).unwrap();
+}
+
+#[test]
+fn refuses_to_reach_through_a_link_of_the_utility_vm_below() {
+    let roots = || vec![dir("Files"), dir("UtilityVM"), dir("UtilityVM/Files")];
+    let base = [roots(), vec![junction("UtilityVM/Files/l")]].concat();
+    let upper = [roots(), vec![file("UtilityVM/Files/l/x", "")]].concat();
+    let error = Place::new().unpack(&[base, upper]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsafe);
+    assert!(messages(&error).contains("is a link in a layer below"));
+}
+
+#[test]
+fn the_index_has_what_a_hive_cannot_keep() {
+    let mut delta = metadata(0x20);
+    delta.security = Some(std::sync::Arc::new(
+        SecurityDescriptor::from_sddl("O:BAG:BA").unwrap(),
+    ));
+    let hive = object(
+        "Hives/System_Delta",
+        ObjectKind::File { size: 4 },
+        delta,
+        b"regf",
+    );
+    let (_place, unpacked) = unpack_somewhere(&[base(), vec![dir("Files"), dir("Hives"), hive]]);
+    let index = fs::read_to_string(unpacked.chain[0].path.join("layer-index.jsonl")).unwrap();
+    let line = index.lines().find(|line| line.contains("System_Delta"));
+    let line: serde_json::Value = serde_json::from_str(line.unwrap()).unwrap();
+    let base_64 = "AQAAgBQAAAAkAAAAAAAAAAAAAAABAgAAAAAABSAAAAAgAgAAAQIAAAAAAAUgAAAAIAIAAA==";
+    assert_eq!(line["security"], base_64, "{line}");
+}
