@@ -78,12 +78,15 @@ pub(crate) struct SourceArgs {
     /// Trust the certificate authorities in this PEM file too
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     ca_file: Option<PathBuf>,
-    /// Speak plain HTTP with registries other than this machine's
-    #[arg(long)]
+    /// Speak plain HTTP; without it only a registry on this machine may, when it has no TLS
+    #[arg(long, conflicts_with_all = ["ca_file", "insecure_tls"])]
     plain_http: bool,
     /// Accept any certificate
     #[arg(long)]
     insecure_tls: bool,
+    /// Try a request again this often before giving up [default: 5]
+    #[arg(long, value_name = "N")]
+    retries: Option<u32>,
 }
 
 impl SourceArgs {
@@ -95,9 +98,10 @@ impl SourceArgs {
             ca_file: self.ca_file.clone(),
             plain_http: self.plain_http,
             insecure_tls: self.insecure_tls,
+            retries: self.retries,
             ..SourceOptions::default()
         };
-        Ok(Image::resolve(reference, &options)?)
+        Ok(Image::resolve(reference, &options).map_err(winlayer::Error::from)?)
     }
 }
 

@@ -96,6 +96,27 @@ fn usage_errors_exit_with_2_and_write_nothing() {
 }
 
 #[test]
+fn a_missing_image_is_named_for_what_it_should_be() {
+    let place = Place::new();
+    for (image, message) in [
+        ("oci:nothing", "error: cannot open the OCI layout nothing\n"),
+        (
+            "oci-archive:nothing",
+            "error: cannot open the archive nothing\n",
+        ),
+        (
+            "docker-archive:nothing",
+            "error: cannot open the archive nothing\n",
+        ),
+    ] {
+        place
+            .winlayer(["inspect", image])
+            .fails(3)
+            .saying(&[message, "hint: "]);
+    }
+}
+
+#[test]
 fn errors_are_json_documents_when_asked_for() {
     let place = Place::new();
     for (arguments, code, kind) in [

@@ -160,12 +160,19 @@ fn what_a_registry_lacks_is_not_found() {
             &docker(&registry, NAME),
         ],
     );
-    for missing in ["winlayer/sample:other", "winlayer/none:latest"] {
-        place
-            .winlayer(["unpack", &docker(&registry, missing), "store"])
-            .fails(3)
-            .saying(&[missing.split(':').next().unwrap()]);
-    }
+    let unpack = |name: &str| place.winlayer(["unpack", &docker(&registry, name), "store"]);
+    let host = registry.host();
+    unpack("winlayer/sample:other").fails(3).saying(&[
+        &format!("tag \"other\" of {host}/winlayer/sample: the registry does not have it"),
+        "; it has latest",
+    ]);
+    unpack("winlayer/none:latest").fails(3).saying(&[&format!(
+        "tag \"latest\" of {host}/winlayer/none: the registry does not have it"
+    )]);
+    let digest = format!("sha256:{}", "0".repeat(64));
+    unpack(&format!("winlayer/sample@{digest}"))
+        .fails(3)
+        .saying(&[&format!("manifest {digest} of {host}/winlayer/sample: ")]);
     assert!(!place.exists("store/layers"));
 }
 
@@ -207,10 +214,22 @@ fn a_guarded_registry_wants_its_authority_and_a_password() {
         let arguments = [&["unpack", &pushed, "store"] as &[_], more].concat();
         place.winlayer(arguments)
     };
-    unpack(&["--authfile", "auth.json"]).fails(1);
-    unpack(&["--ca-file", &authority])
+    let host = registry.host();
+    unpack(&["--authfile", "auth.json"]).fails(1).saying(&[
+        &format!("no secure connection to {host}: its certificate is not trusted"),
+        "hint: ",
+        "--ca-file",
+        "--insecure-tls",
+    ]);
+    unpack(&["--authfile", "auth.json", "--plain-http"])
         .fails(1)
-        .saying(&["hint: ", "--authfile"]);
+        .saying(&["does not understand plain HTTP", "hint: ", "--plain-http"]);
+    unpack(&["--ca-file", &authority]).fails(1).saying(&[
+        &format!("{host} wants a user name and password for winlayer/sample"),
+        "no credentials were found",
+        "hint: ",
+        "--authfile",
+    ]);
     assert!(!place.exists("store/layers"));
     unpack(&["--authfile", "auth.json", "--ca-file", &authority]).succeeds();
     let found = snapshot(&place.path("store/layers"));
@@ -235,6 +254,53 @@ fn a_guarded_registry_wants_its_authority_and_a_password() {
         .winlayer(["verify", &pushed, "--insecure-tls"])
         .fails(1);
     assert!(!answer.stderr.contains(PASSWORD));
+}
+
+#[test]
+fn a_wrong_authority_and_a_wrong_password_are_refused_by_name() {
+    let place = Place::with_sample();
+    let registry = Registry::secured(USER, PASSWORD);
+    let (host, pushed) = (registry.host(), docker(&registry, NAME));
+    let authority = registry.tls().unwrap().ca_certificate.display().to_string();
+    let stranger = Registry::secured(USER, PASSWORD);
+    let other = stranger.tls().unwrap().ca_certificate.display().to_string();
+    for authority in [&authority, &other] {
+        // Both authorities call themselves alike, so only the signature tells them apart.
+        let answer = place.winlayer(["inspect", &pushed, "--ca-file", authority]);
+        let answer = answer.fails(1);
+        let refused = format!("no secure connection to {host}: its certificate is not trusted");
+        assert_eq!(
+            answer.stderr.contains(&refused),
+            *authority == other,
+            "{answer:#?}"
+        );
+    }
+
+    // c2hpcDpieS1kYXk= is ship:by-day
+    std::fs::write(
+        place.path("wrong.json"),
+        format!(r#"{{"auths":{{"{host}":{{"auth":"c2hpcDpieS1kYXk="}}}}}}"#),
+    )
+    .unwrap();
+    let inspect = |more: &[&str]| {
+        let arguments = [&["inspect", &pushed, "--ca-file", &authority], more].concat();
+        place.winlayer(arguments)
+    };
+    let refused = "the credentials in wrong.json were not accepted";
+    let answer = inspect(&["--authfile", "wrong.json"]).fails(1).saying(&[
+        &host,
+        refused,
+        "hint: ",
+        "skopeo login",
+    ]);
+    assert!(!answer.stderr.contains("by-day"), "{answer:#?}");
+    std::fs::write(place.path("empty.json"), "{}").unwrap();
+    inspect(&["--authfile", "empty.json"])
+        .fails(1)
+        .saying(&[&host, "empty.json has no credentials for it"]);
+    inspect(&["--authfile", "none.json"])
+        .fails(3)
+        .saying(&["cannot read the credentials file none.json"]);
 }
 
 #[test]

@@ -35,6 +35,7 @@ pub enum ImageErrorKind {
 pub struct ImageError {
     kind: ImageErrorKind,
     message: Arc<str>,
+    hint: Option<Arc<str>>,
     cause: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -43,12 +44,19 @@ impl ImageError {
         Self {
             kind,
             message: text::escaped(message.as_ref()).into(),
+            hint: None,
             cause: None,
         }
     }
 
     pub(crate) fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.cause = Some(Arc::from(cause.into()));
+        self
+    }
+
+    /// Advice that fits better than what the kind alone suggests.
+    pub(crate) fn with_hint(mut self, hint: impl AsRef<str>) -> Self {
+        self.hint = Some(text::escaped(hint.as_ref()).into());
         self
     }
 
@@ -65,6 +73,27 @@ impl ImageError {
     pub fn kind(&self) -> ImageErrorKind {
         self.kind
     }
+
+    /// What to do next, in one sentence, when there is something to do. It speaks of the flags of
+    /// the `winlayer` command, each of which is a field of [`SourceOptions`](crate::SourceOptions).
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref().or(match self.kind {
+            ImageErrorKind::NotFound => Some("check the name and the tag"),
+            ImageErrorKind::NoMatchingPlatform => {
+                Some("choose another platform with --platform OS/ARCH[:OS.VERSION]")
+            }
+            ImageErrorKind::Verification | ImageErrorKind::Malformed => {
+                Some("fetch or copy the image again; what is there is damaged")
+            }
+            ImageErrorKind::Unauthorized => {
+                Some("log in first (skopeo login HOST) or name a file with --authfile")
+            }
+            ImageErrorKind::Network => {
+                Some("try again: bytes already fetched into a layer store are kept")
+            }
+            ImageErrorKind::Limit | ImageErrorKind::Io | ImageErrorKind::Unsupported => None,
+        })
+    }
 }
 
 impl fmt::Debug for ImageError {
@@ -72,6 +101,7 @@ impl fmt::Debug for ImageError {
         f.debug_struct("ImageError")
             .field("kind", &self.kind)
             .field("message", &self.message)
+            .field("hint", &self.hint)
             .field("cause", &self.cause)
             .finish()
     }
@@ -140,6 +170,13 @@ mod tests {
     fn messages_hold_no_control_characters() {
         let error = ImageError::new(ImageErrorKind::NotFound, "tag \x1b]0;owned\x07");
         assert_eq!(error.to_string(), "tag \\u{1b}]0;owned\\u{7}");
+    }
+
+    #[test]
+    fn advice_of_its_own_replaces_that_of_the_kind() {
+        let error = ImageError::new(ImageErrorKind::Network, "no way");
+        assert!(error.hint().unwrap().contains("try again"));
+        assert_eq!(error.with_hint("give up\n").hint(), Some("give up\\u{a}"));
     }
 
     #[test]

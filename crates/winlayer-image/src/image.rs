@@ -28,9 +28,10 @@ pub struct SourceOptions {
     /// PEM file of certificate authorities trusted besides the system's; the registry must then
     /// speak TLS even on loopback.
     pub ca_file: Option<PathBuf>,
-    /// Plain HTTP also for hosts other than loopback.
+    /// Speak plain HTTP at once. Otherwise only a registry on loopback is spoken to in plain HTTP,
+    /// once it has turned out not to speak TLS.
     pub plain_http: bool,
-    /// Accept any certificate.
+    /// Accept any certificate; the registry must then speak TLS even on loopback.
     pub insecure_tls: bool,
     /// How often a request that failed without progress is tried again; 5 when not given.
     pub retries: Option<u32>,

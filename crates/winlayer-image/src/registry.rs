@@ -8,6 +8,7 @@ mod client;
 mod credentials;
 mod http;
 mod retry;
+mod scheme;
 
 #[cfg(test)]
 mod test_server;

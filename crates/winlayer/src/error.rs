@@ -102,17 +102,19 @@ impl Error {
 
     /// What to do next, in one sentence, when there is something to do.
     pub fn hint(&self) -> Option<&str> {
-        match &*self.problem {
+        if let Some(image) = self.image_error() {
             // A layer that is missing is no wrong name.
-            Problem::Image(error)
-                if self.context.is_some() && error.kind() == ImageErrorKind::NotFound =>
-            {
-                Some("fetch or copy the image again; a part of it is missing")
-            }
-            Problem::Image(error) => hint_for_image(error.kind()),
-            Problem::Tar(error) => io_cause(error).and_then(hint_for_io),
-            Problem::Io { source, .. } => hint_for_io(source),
-            Problem::Sys(error) => hint_for_io_kind(error.io_kind()),
+            let part_is_missing =
+                self.context.is_some() && image.kind() == ImageErrorKind::NotFound;
+            return match part_is_missing {
+                true => Some("fetch or copy the image again; a part of it is missing"),
+                false => image.hint(),
+            };
+        }
+        match &*self.problem {
+            Problem::Tar(error) => hint_for_io(io_cause(error)?.kind()),
+            Problem::Io { source, .. } => hint_for_io(source.kind()),
+            Problem::Sys(error) => hint_for_io(error.io_kind()),
             Problem::Unsafe { .. } | Problem::Malformed { .. } => {
                 Some("the layer is malformed or hostile and was not applied; tell its publisher")
             }
@@ -122,6 +124,16 @@ impl Error {
             Problem::Damaged { hint, .. } => Some(hint),
             Problem::Refused { hint, .. } => Some(hint),
             Problem::Uvm(problem) => problem.hint(),
+            _ => None,
+        }
+    }
+
+    /// What went wrong with the image or a blob of it, however deep below a reader's error.
+    fn image_error(&self) -> Option<&ImageError> {
+        match &*self.problem {
+            Problem::Image(error) => Some(error),
+            Problem::Io { source, .. } => image_error_in(source),
+            Problem::Tar(error) => io_cause(error).and_then(image_error_in),
             _ => None,
         }
     }
@@ -333,33 +345,7 @@ fn io_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a io::Error> {
     None
 }
 
-fn hint_for_image(kind: ImageErrorKind) -> Option<&'static str> {
-    match kind {
-        ImageErrorKind::NotFound => Some("check the name and the tag"),
-        ImageErrorKind::NoMatchingPlatform => {
-            Some("choose another platform with --platform OS/ARCH[:OS.VERSION]")
-        }
-        ImageErrorKind::Verification | ImageErrorKind::Malformed => {
-            Some("fetch or copy the image again; what is there is damaged")
-        }
-        ImageErrorKind::Unauthorized => {
-            Some("log in first (skopeo login HOST) or name a file with --authfile")
-        }
-        ImageErrorKind::Network => {
-            Some("try again: bytes already fetched into a layer store are kept")
-        }
-        _ => None,
-    }
-}
-
-fn hint_for_io(error: &io::Error) -> Option<&'static str> {
-    match image_error_in(error) {
-        Some(image) => hint_for_image(image.kind()),
-        None => hint_for_io_kind(error.kind()),
-    }
-}
-
-fn hint_for_io_kind(kind: io::ErrorKind) -> Option<&'static str> {
+fn hint_for_io(kind: io::ErrorKind) -> Option<&'static str> {
     match kind {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             Some("free some space or choose a destination on a larger disk; finished layers stay")

@@ -3,7 +3,11 @@
 //! Sources: "Token authentication" and "OAuth2 token authentication" of the CNCF distribution
 //! project's documentation.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::{
+    fmt::Write as _,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
 
 use serde::Deserialize;
 use ureq::http::{HeaderMap, StatusCode, Uri, header};
@@ -28,6 +32,8 @@ pub(super) struct Authenticator {
     image: RegistryReference,
     authfile: Option<PathBuf>,
     plain_http: bool,
+    /// What the search for credentials came to, in words.
+    findings: Mutex<Option<String>>,
 }
 
 impl Authenticator {
@@ -40,6 +46,7 @@ impl Authenticator {
             image: image.clone(),
             authfile,
             plain_http,
+            findings: Mutex::new(None),
         }
     }
 
@@ -57,6 +64,7 @@ impl Authenticator {
             .flat_map(challenge::parse)
             .collect();
         let found = credentials::find(self.authfile.as_deref(), &self.image)?;
+        *self.findings.lock().unwrap_or_else(PoisonError::into_inner) = Some(in_words(&found));
         if let Some(Credentials::Bearer(token)) = &found.credentials {
             return bearer(token);
         }
@@ -73,27 +81,29 @@ impl Authenticator {
         let basic = found.credentials.as_ref().and_then(Credentials::basic);
         match (offered("basic"), basic) {
             (Some(_), Some(basic)) => Ok(basic),
-            (Some(_), None) => Err(self.unauthorized("wants a user name and password", &found)),
-            (None, _) => Err(self.unauthorized("refuses without saying how to log in", &found)),
+            (Some(_), None) => Err(self.refused("wants a user name and password")),
+            (None, _) => Err(self.refused("refuses without saying how to log in")),
         }
     }
 
-    fn unauthorized(&self, what: &str, found: &Found) -> ImageError {
+    fn refused(&self, what: &str) -> ImageError {
+        self.unauthorized(&format!(
+            "{} {what} for {}",
+            self.image.host, self.image.repository
+        ))
+    }
+
+    /// `what` happened, and what there was to log in with.
+    pub(super) fn unauthorized(&self, what: &str) -> ImageError {
         let host = &self.image.host;
-        let mut message = format!("{host} {what} for {}", self.image.repository);
-        message.push_str(match found.credentials {
-            Some(_) => "; the credentials on file were not enough",
-            None => "; no credentials were found",
-        });
-        for problem in &found.problems {
-            // Writing to a String cannot fail.
-            let _ = write!(message, " ({problem})");
-        }
-        let _ = write!(
-            message,
-            "; log in with `docker login {host}` or `podman login {host}`, or give --authfile"
-        );
-        ImageError::new(ImageErrorKind::Unauthorized, message)
+        let findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
+        let message = match &*findings {
+            Some(findings) => format!("{what}; {findings}"),
+            None => what.to_owned(),
+        };
+        ImageError::new(ImageErrorKind::Unauthorized, message).with_hint(format!(
+            "log in (skopeo login {host}) or name a credentials file with --authfile; registries also refuse what does not exist"
+        ))
     }
 
     fn token(
@@ -137,7 +147,7 @@ impl Authenticator {
             form: form.as_deref(),
             ..Request::default()
         };
-        self.ask_token_server(http, &url, &request, found, attempts)
+        self.ask_token_server(http, &url, &request, attempts)
     }
 
     /// The token server's address. It will be told the password, so it must be reached by TLS.
@@ -171,7 +181,6 @@ impl Authenticator {
         http: &Http,
         url: &Uri,
         request: &Request<'_>,
-        found: &Found,
         attempts: &mut Attempts,
     ) -> Result<String, ImageError> {
         loop {
@@ -208,10 +217,13 @@ impl Authenticator {
                         http::host(url),
                         response.status().as_u16()
                     );
-                    return Err(self.unauthorized(&what, found));
+                    return Err(self.refused(&what));
                 }
                 Err(SendError::Connection(error)) => {
                     (failed("cannot be reached").caused_by(error), None)
+                }
+                Err(SendError::NoTls(error)) => {
+                    return Err(http::not_tls(error, &http::host(url)));
                 }
                 Err(SendError::Fatal(error)) => return Err(error),
             };
@@ -220,6 +232,22 @@ impl Authenticator {
             }
         }
     }
+}
+
+/// What was found to log in with.
+fn in_words(found: &Found) -> String {
+    let file = found.file.as_ref().map(|file| file.display());
+    let mut text = match (&found.credentials, file) {
+        (Some(_), Some(file)) => format!("the credentials in {file} were not accepted"),
+        (Some(_), None) => "the credentials were not accepted".to_owned(),
+        (None, Some(file)) => format!("{file} has no credentials for it"),
+        (None, None) => "no credentials were found".to_owned(),
+    };
+    for problem in &found.problems {
+        // Writing to a String cannot fail.
+        let _ = write!(text, " ({problem})");
+    }
+    text
 }
 
 /// Whether a status is worth another try.

@@ -14,7 +14,7 @@ use ureq::{
 use winlayer_digest::Digest;
 
 use super::{
-    client::{Client, Place, refusal},
+    client::{Client, Place},
     http::parse_url,
     retry::Attempts,
 };
@@ -206,10 +206,9 @@ impl BlobReader {
                     .map_or(Ok(()), |total| self.check_total(total))?;
                 Err(Refused::Ranges)
             }
-            _ => Err(Refused::Failed(refusal(
-                &mut response,
-                &self.expected.name(),
-            ))),
+            _ => Err(Refused::Failed(
+                self.client.refusal(&mut response, &self.expected.name()),
+            )),
         }
     }
 

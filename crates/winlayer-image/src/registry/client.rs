@@ -15,22 +15,24 @@ use winlayer_digest::Digest;
 use super::{
     Tuning,
     auth::{Authenticator, may_pass},
-    http::{self, Http, Request, SendError, is_loopback, parse_url},
+    http::{self, Http, Request, SendError, ended_in_handshake, parse_url},
     retry::{Attempts, retry_after},
+    scheme::{self, Scheme},
 };
 use crate::{
     error::{ImageError, ImageErrorKind},
     image::SourceOptions,
     media_type::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST},
     reference::{DOCKER_HUB, RegistryReference},
-    text::printable,
+    text::{first_few, printable},
     verify::read_up_to,
 };
 
 /// One repository of a registry.
 pub(crate) struct Client {
     http: Http,
-    /// `https://HOST/v2/REPOSITORY`.
+    scheme: Scheme,
+    /// `HOST/v2/REPOSITORY`.
     base: String,
     /// For messages: `HOST/REPOSITORY`.
     name: String,
@@ -49,15 +51,6 @@ pub(super) struct Place {
     pub(super) registry: bool,
 }
 
-impl Place {
-    fn is_plain(&self) -> bool {
-        self.url.scheme_str() == Some("http")
-    }
-}
-
-/// What to do when plain HTTP, the rule for loopback, was wrong.
-const TLS_HINT: &str = "; if it speaks TLS, give its certificate authority with --ca-file";
-
 impl Client {
     pub(crate) fn new(
         image: &RegistryReference,
@@ -69,14 +62,10 @@ impl Client {
         } else {
             &image.host
         };
-        let scheme = if speaks_plain_http(host, options) {
-            "http"
-        } else {
-            "https"
-        };
         Ok(Self {
-            http: Http::new(options, tuning)?,
-            base: format!("{scheme}://{host}/v2/{}", image.repository),
+            http: Http::new(options, scheme::is_here(host), tuning)?,
+            scheme: Scheme::new(host, options),
+            base: format!("{host}/v2/{}", image.repository),
             name: format!("{}/{}", image.host, image.repository),
             authenticator: Authenticator::new(image, options.authfile.clone(), options.plain_http),
             authorization: Mutex::new(None),
@@ -94,7 +83,8 @@ impl Client {
     }
 
     fn place(&self, path: &str) -> Result<Place, ImageError> {
-        let url = parse_url(&format!("{}/{path}", self.base)).ok_or_else(|| {
+        let scheme = self.scheme.name();
+        let url = parse_url(&format!("{scheme}://{}/{path}", self.base)).ok_or_else(|| {
             ImageError::new(
                 ImageErrorKind::Network,
                 format!("{} has no address that can be asked", self.name),
@@ -113,14 +103,36 @@ impl Client {
         limit: u64,
     ) -> Result<(Vec<u8>, HeaderMap), ImageError> {
         let accept = [OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST].join(", ");
-        let separator = if reference.contains(':') { '@' } else { ':' };
-        let what = format!("{}{separator}{reference}", self.name);
-        self.document(
-            &format!("manifests/{reference}"),
-            &what,
-            Some(&accept),
-            limit,
-        )
+        let is_tag = !reference.contains(':');
+        let what = if is_tag {
+            format!("tag \"{}\" of {}", printable(reference), self.name)
+        } else {
+            format!("manifest {reference} of {}", self.name)
+        };
+        let path = format!("manifests/{reference}");
+        self.document(&path, &what, Some(&accept), limit)
+            .map_err(|error| match error.kind() {
+                ImageErrorKind::NotFound if is_tag => self.with_known_tags(error, reference),
+                _ => error,
+            })
+    }
+
+    /// Adds the tags there are to the error about a missing one, if the registry tells them.
+    fn with_known_tags(&self, error: ImageError, missing: &str) -> ImageError {
+        let listed = || {
+            let place = self.place("tags/list?n=1000").ok()?;
+            let mut attempts = Attempts::new(Some(0), self.tuning);
+            let mut response = self.get(&place, None, None, &mut attempts).ok()?;
+            let bytes = read_up_to(&mut response.body_mut().as_reader(), 1 << 20).ok()??;
+            tags_like(&bytes, missing)
+        };
+        match listed() {
+            Some(tags) => ImageError::new(
+                error.kind(),
+                format!("{error}; it has {}", first_few(&tags)),
+            ),
+            None => error,
+        }
     }
 
     /// A small blob.
@@ -145,14 +157,15 @@ impl Client {
         let mut attempts = self.attempts();
         loop {
             let mut response = self.get(&place, accept, None, &mut attempts)?;
-            if response.status() == StatusCode::BAD_REQUEST && place.is_plain() {
+            if response.status() == StatusCode::BAD_REQUEST && self.scheme.is_plain_on_demand() {
                 return Err(ImageError::new(
                     ImageErrorKind::Network,
-                    format!("{what}: the registry does not understand plain HTTP{TLS_HINT}"),
-                ));
+                    format!("{what}: the registry does not understand plain HTTP"),
+                )
+                .with_hint(scheme::TLS_HINT));
             }
             if response.status() != StatusCode::OK {
-                return Err(refusal(&mut response, what));
+                return Err(self.refusal(&mut response, what));
             }
             match read_up_to(&mut response.body_mut().as_reader(), limit) {
                 Ok(Some(bytes)) => return Ok((bytes, response.headers().clone())),
@@ -185,6 +198,11 @@ impl Client {
     ) -> Result<Response<Body>, ImageError> {
         let mut challenged = false;
         loop {
+            // More may be known of the registry than when the place was made.
+            let url = match place.registry {
+                true => self.scheme.of(&place.url),
+                false => place.url.clone(),
+            };
             let authorization = place.registry.then(|| self.authorization()).flatten();
             let request = Request {
                 authorization: authorization.as_deref(),
@@ -192,8 +210,12 @@ impl Client {
                 range,
                 form: None,
             };
-            let host = http::host(&place.url);
-            let (error, asked) = match self.http.send(&place.url, &request) {
+            let host = http::host(&url);
+            let sent = self.http.send(&url, &request);
+            if place.registry && sent.is_ok() {
+                self.scheme.works();
+            }
+            let (error, asked) = match sent {
                 Ok(response)
                     if response.status() == StatusCode::UNAUTHORIZED
                         && place.registry
@@ -221,20 +243,20 @@ impl Client {
                     (ImageError::new(ImageErrorKind::Network, message), asked)
                 }
                 Ok(response) => return Ok(response),
+                Err(SendError::NoTls(_)) if place.registry && self.scheme.fall_back() => continue,
+                Err(SendError::NoTls(error)) => return Err(http::not_tls(error, &host)),
+                Err(SendError::Connection(error))
+                    if place.registry && ended_in_handshake(&error) && self.scheme.fall_back() =>
+                {
+                    continue;
+                }
                 Err(SendError::Connection(error)) => {
-                    let hint = if place.is_plain() && place.registry {
-                        TLS_HINT
-                    } else {
-                        ""
-                    };
-                    (
-                        ImageError::new(
-                            ImageErrorKind::Network,
-                            format!("cannot reach {host}{hint}"),
-                        )
-                        .caused_by(error),
-                        None,
-                    )
+                    let message = format!("cannot reach {host}");
+                    let failed = ImageError::new(ImageErrorKind::Network, message).caused_by(error);
+                    match place.registry && self.scheme.is_plain_on_demand() {
+                        true => (failed.with_hint(scheme::TLS_HINT), None),
+                        false => (failed, None),
+                    }
                 }
                 Err(SendError::Fatal(error)) => return Err(error),
             };
@@ -244,43 +266,32 @@ impl Client {
         }
     }
 
+    /// What a status other than success means, with the registry's own words.
+    pub(super) fn refusal(&self, response: &mut Response<Body>, what: &str) -> ImageError {
+        let status = response.status();
+        let said = registry_message(&mut response.body_mut().as_reader()).unwrap_or_default();
+        let said = format!("status {}{said}", status.as_u16());
+        match status {
+            StatusCode::NOT_FOUND | StatusCode::GONE => ImageError::new(
+                ImageErrorKind::NotFound,
+                format!("{what}: the registry does not have it ({said})"),
+            ),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self
+                .authenticator
+                .unauthorized(&format!("{what}: the registry refuses ({said})")),
+            _ => ImageError::new(
+                ImageErrorKind::Network,
+                format!("{what}: the registry refuses ({said})"),
+            ),
+        }
+    }
+
     fn authorization(&self) -> Option<String> {
         self.authorization
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
-}
-
-/// Loopback registries are spoken to in plain HTTP, unless something about TLS is asked for.
-fn speaks_plain_http(host: &str, options: &SourceOptions) -> bool {
-    let name = if host.starts_with('[') {
-        host.split_inclusive(']').next()
-    } else {
-        host.split(':').next()
-    };
-    let tls_asked_for = options.ca_file.is_some() || options.insecure_tls;
-    options.plain_http || (!tls_asked_for && name.is_some_and(is_loopback))
-}
-
-/// What a status other than success means, with the registry's own words.
-pub(super) fn refusal(response: &mut Response<Body>, what: &str) -> ImageError {
-    let status = response.status();
-    let (kind, meaning) = match status {
-        StatusCode::NOT_FOUND | StatusCode::GONE => {
-            (ImageErrorKind::NotFound, "the registry does not have it")
-        }
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => (
-            ImageErrorKind::Unauthorized,
-            "the registry refuses: it does not exist, or it takes (other) credentials; log in or give --authfile",
-        ),
-        _ => (ImageErrorKind::Network, "the registry refuses"),
-    };
-    let said = registry_message(&mut response.body_mut().as_reader()).unwrap_or_default();
-    ImageError::new(
-        kind,
-        format!("{what}: {meaning} (status {}{said})", status.as_u16()),
-    )
 }
 
 /// Code and message of the first error in a registry's answer.
@@ -306,32 +317,37 @@ fn registry_message(body: &mut dyn Read) -> Option<String> {
     ))
 }
 
+/// The tags in an answer to `tags/list`, those that look most like `missing` first; None when there
+/// are none.
+fn tags_like(answer: &[u8], missing: &str) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Answer {
+        tags: Vec<String>,
+    }
+    let answer: Answer = serde_json::from_slice(answer).ok()?;
+    let mut tags = answer.tags;
+    let alike = |tag: &str| {
+        let pairs = tag.bytes().zip(missing.bytes());
+        pairs.take_while(|(a, b)| a == b).count()
+    };
+    tags.sort_by_key(|tag| std::cmp::Reverse(alike(tag)));
+    (!tags.is_empty()).then_some(tags)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn plain_http_is_for_loopback_or_on_demand() {
-        let options = SourceOptions::default();
-        for (host, plain) in [
-            ("localhost:5000", true),
-            ("127.0.0.1", true),
-            ("[::1]:5000", true),
-            ("r.example:80", false),
-            ("10.0.0.1", false),
-        ] {
-            assert_eq!(speaks_plain_http(host, &options), plain, "{host}");
+    fn the_tags_most_like_the_missing_one_come_first() {
+        let answer = br#"{"name":"a","tags":["1809","latest","ltsc2019","ltsc2022"]}"#;
+        assert_eq!(
+            tags_like(answer, "ltsc2021").unwrap(),
+            ["ltsc2022", "ltsc2019", "latest", "1809"]
+        );
+        for answer in [&b"{\"tags\":null}"[..], b"{\"tags\":[]}", b"<html>", b""] {
+            assert_eq!(tags_like(answer, "x"), None);
         }
-        let asked = SourceOptions {
-            plain_http: true,
-            ..SourceOptions::default()
-        };
-        assert!(speaks_plain_http("r.example", &asked));
-        let tls = SourceOptions {
-            ca_file: Some("ca.pem".into()),
-            ..SourceOptions::default()
-        };
-        assert!(!speaks_plain_http("localhost:5000", &tls));
     }
 
     #[test]

@@ -51,6 +51,9 @@ impl fmt::Debug for Credentials {
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) credentials: Option<Credentials>,
+    /// The file that holds the credentials or names their helper; without credentials, the file
+    /// that was asked for.
+    pub(super) file: Option<PathBuf>,
     pub(super) problems: Vec<String>,
 }
 
@@ -115,6 +118,7 @@ fn find_in(
             .caused_by(error)
         })?;
         found.credentials = look_up(&parsed, image, &mut found.problems);
+        found.file = Some(file);
         return Ok(found);
     }
     for file in usual_files(environment) {
@@ -130,6 +134,7 @@ fn find_in(
                 .push(format!("{}: {problem}", file.display())),
         }
         if found.credentials.is_some() {
+            found.file = Some(file);
             break;
         }
     }

@@ -3,7 +3,7 @@
 //! Redirects are followed here and not by the HTTP library, because the rule is ours: credentials
 //! go to the same scheme, host and port only, and never from https to http.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, io, path::Path, sync::Arc};
 
 use ureq::{
     Agent, Body,
@@ -44,14 +44,20 @@ pub(super) struct Request<'a> {
 pub(super) enum SendError {
     /// The connection failed; trying again may help.
     Connection(ureq::Error),
+    /// The other side answers, but not in TLS.
+    NoTls(ureq::Error),
     /// It will fail the same way again.
     Fatal(ImageError),
 }
 
 impl Http {
-    pub(super) fn new(options: &SourceOptions, tuning: Tuning) -> Result<Self, ImageError> {
-        let tls = tls_config(options)?;
-        let config = || {
+    /// For a registry that is on this machine if `loopback`.
+    pub(super) fn new(
+        options: &SourceOptions,
+        loopback: bool,
+        tuning: Tuning,
+    ) -> Result<Self, ImageError> {
+        let config = |tls: &TlsConfig| {
             Agent::config_builder()
                 .http_status_as_error(false)
                 .max_redirects(0)
@@ -62,9 +68,25 @@ impl Http {
                 .timeout_per_read(Some(tuning.read_timeout))
                 .timeout_per_write(Some(tuning.read_timeout))
         };
+        let extra = match &options.ca_file {
+            Some(file) => Some(certificates(file)?),
+            None => None,
+        };
+        let (direct, proxied) = match extra {
+            Some(extra) => {
+                let roots = with_system_roots(extra);
+                (roots.clone(), roots)
+            }
+            // The platform's verifier cannot be made on a system that trusts nobody, as small
+            // containers do; a registry on this machine may still speak plain HTTP.
+            None if loopback => (with_system_roots(Vec::new()), RootCerts::PlatformVerifier),
+            None => (RootCerts::PlatformVerifier, RootCerts::PlatformVerifier),
+        };
+        let direct = tls_config(direct, options.insecure_tls);
+        let proxied = tls_config(proxied, options.insecure_tls);
         Ok(Self {
-            direct: config().proxy(None).build().new_agent(),
-            proxied: config().build().new_agent(),
+            direct: config(&direct).proxy(None).build().new_agent(),
+            proxied: config(&proxied).build().new_agent(),
         })
     }
 
@@ -235,15 +257,26 @@ pub(super) fn is_loopback(host: &str) -> bool {
 fn classify(error: ureq::Error, url: &Uri) -> SendError {
     let host = host(url);
     if let Some(tls) = tls_error(&error) {
-        let hint = match tls {
-            rustls::Error::InvalidCertificate(_) => {
-                "; give the registry's certificate authority with --ca-file"
-            }
-            _ => "; for a registry that speaks plain HTTP give --plain-http",
+        let (what, hint) = match tls {
+            rustls::Error::InvalidMessage(_) => return SendError::NoTls(error),
+            rustls::Error::InvalidCertificate(_) => (
+                "its certificate is not trusted",
+                "name the file of its certificate authority with --ca-file; --insecure-tls accepts any certificate",
+            ),
+            rustls::Error::General(_) => (
+                "TLS cannot be used here",
+                "install the system's certificates (ca-certificates) or name a file with --ca-file",
+            ),
+            _ => (
+                "TLS was not agreed on",
+                "for a registry that speaks plain HTTP give --plain-http",
+            ),
         };
-        let message = format!("no TLS connection to {host}{hint}");
+        let message = format!("no secure connection to {host}: {what}");
         return SendError::Fatal(
-            ImageError::new(ImageErrorKind::Network, message).caused_by(error),
+            ImageError::new(ImageErrorKind::Network, message)
+                .with_hint(hint)
+                .caused_by(error),
         );
     }
     match error {
@@ -260,6 +293,23 @@ fn classify(error: ureq::Error, url: &Uri) -> SendError {
     }
 }
 
+/// What to say of a peer that answered a TLS greeting with something else.
+pub(super) fn not_tls(error: ureq::Error, host: &str) -> ImageError {
+    let message = format!("no secure connection to {host}: it does not speak TLS");
+    ImageError::new(ImageErrorKind::Network, message)
+        .with_hint("for a registry that speaks plain HTTP give --plain-http")
+        .caused_by(error)
+}
+
+/// Whether a connection was closed in the middle of the TLS handshake, which rustls reports
+/// without words, unlike an end after it.
+pub(super) fn ended_in_handshake(error: &ureq::Error) -> bool {
+    matches!(error, ureq::Error::Io(io) if io.get_ref().is_none() && matches!(
+        io.kind(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted
+    ))
+}
+
 /// The TLS failure in an error, which may come wrapped in an I/O error.
 fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
     match error {
@@ -269,28 +319,24 @@ fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
     }
 }
 
-fn tls_config(options: &SourceOptions) -> Result<TlsConfig, ImageError> {
-    let roots = match &options.ca_file {
-        Some(file) => RootCerts::Specific(Arc::new(with_system_roots(certificates(file)?))),
-        None => RootCerts::PlatformVerifier,
-    };
-    Ok(TlsConfig::builder()
+fn tls_config(roots: RootCerts, insecure: bool) -> TlsConfig {
+    TlsConfig::builder()
         .root_certs(roots)
-        .disable_verification(options.insecure_tls)
+        .disable_verification(insecure)
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .build())
+        .build()
 }
 
 /// Token servers and the hosts blobs are redirected to often have public certificates, so a given
 /// authority adds to the system's. A system without any is no error: the given one may do.
-fn with_system_roots(mut certificates: Vec<Certificate<'static>>) -> Vec<Certificate<'static>> {
+fn with_system_roots(mut certificates: Vec<Certificate<'static>>) -> RootCerts {
     let system = rustls_native_certs::load_native_certs().certs;
     certificates.extend(
         system
             .iter()
             .map(|certificate| Certificate::from_der(certificate).to_owned()),
     );
-    certificates
+    RootCerts::Specific(Arc::new(certificates))
 }
 
 fn certificates(file: &Path) -> Result<Vec<Certificate<'static>>, ImageError> {

@@ -7,7 +7,7 @@ use std::{
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -105,6 +105,7 @@ impl Reply {
 pub(crate) struct TestServer {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
+    greetings: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
     accepting: Option<JoinHandle<()>>,
 }
@@ -118,22 +119,30 @@ impl TestServer {
             Arc::new(Mutex::new(Vec::new())),
             Arc::new(AtomicBool::new(false)),
         );
+        let greetings = Arc::new(AtomicUsize::new(0));
         let answer = Arc::new(answer);
         let accepting = {
             let (asked, stop) = (Arc::clone(&asked), Arc::clone(&stop));
+            let greetings = Arc::clone(&greetings);
             thread::spawn(move || {
                 for stream in listener.incoming().flatten() {
                     if stop.load(Ordering::SeqCst) {
                         return;
                     }
                     let (asked, answer) = (Arc::clone(&asked), Arc::clone(&answer));
-                    thread::spawn(move || serve(stream, &asked, &*answer));
+                    let greetings = Arc::clone(&greetings);
+                    thread::spawn(move || {
+                        if !serve(stream, &asked, &*answer) {
+                            greetings.fetch_add(1, Ordering::SeqCst);
+                        }
+                    });
                 }
             })
         };
         Self {
             address,
             asked,
+            greetings,
             stop,
             accepting: Some(accepting),
         }
@@ -145,6 +154,11 @@ impl TestServer {
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// Connections that began with something other than a request, such as a TLS handshake.
+    pub(crate) fn greetings(&self) -> usize {
+        self.greetings.load(Ordering::SeqCst)
     }
 
     pub(crate) fn asked(&self) -> Vec<Asked> {
@@ -160,9 +174,14 @@ impl Drop for TestServer {
     }
 }
 
-fn serve(stream: TcpStream, asked: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Asked, usize) -> Reply) {
+/// False for a connection without a request.
+fn serve(
+    stream: TcpStream,
+    asked: &Mutex<Vec<Asked>>,
+    answer: &dyn Fn(&Asked, usize) -> Reply,
+) -> bool {
     let Ok(request) = read_request(&stream) else {
-        return;
+        return false;
     };
     let number = {
         let mut all = asked.lock().unwrap();
@@ -171,10 +190,20 @@ fn serve(stream: TcpStream, asked: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Asked, u
     };
     // A client may hang up on an answer it does not want.
     let _ = write_reply(&stream, &answer(&request, number));
+    true
 }
 
-fn read_request(stream: &TcpStream) -> io::Result<Asked> {
+fn read_request(mut stream: &TcpStream) -> io::Result<Asked> {
     let mut reader = BufReader::new(stream);
+    if !reader
+        .fill_buf()?
+        .first()
+        .is_some_and(u8::is_ascii_uppercase)
+    {
+        // A TLS greeting, answered as Go's server does.
+        stream.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\nmalformed\r\n")?;
+        return Err(io::ErrorKind::InvalidData.into());
+    }
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let mut words = line.split_whitespace().map(str::to_owned);

@@ -271,6 +271,36 @@ fn busy_answers_are_waited_out_but_not_for_ever() {
 }
 
 #[test]
+fn a_plain_registry_on_loopback_is_greeted_in_tls_once_and_never_when_plain_http_is_asked_for() {
+    let fixture = Fixture::new("windows", &[]);
+    for (plain_http, greetings) in [(false, 1), (true, 0)] {
+        let f = fixture.clone();
+        let server = TestServer::start(move |asked, _| f.honest(asked));
+        let options = SourceOptions {
+            plain_http,
+            ..options()
+        };
+        let image = resolve_with(&server, "app:v1", &options).unwrap();
+        assert_eq!(read_layer(&image, None).unwrap(), fixture.blob);
+        assert_eq!(server.greetings(), greetings, "plain_http {plain_http}");
+        assert_eq!(server.asked().len(), 3);
+    }
+}
+
+#[test]
+fn plain_text_is_no_answer_when_tls_is_asked_for() {
+    let fixture = Fixture::new("windows", &[]);
+    let server = TestServer::start(move |asked, _| fixture.honest(asked));
+    let options = SourceOptions {
+        insecure_tls: true,
+        ..options()
+    };
+    let error = resolve_with(&server, "app:v1", &options).unwrap_err();
+    assert!(error.to_string().contains("does not speak TLS"), "{error}");
+    assert!(server.asked().is_empty());
+}
+
+#[test]
 fn an_unreachable_registry_is_a_network_error() {
     let address = TestServer::start(|_, _| Reply::new(404)).host();
     let reference: Reference = format!("{address}/app:v1").parse().unwrap();

@@ -75,7 +75,10 @@ impl DockerArchive {
             .files
             .open_member(path)
             .map_err(|error| {
-                ImageError::io(format!("cannot open {}", self.files.shown_name()), error)
+                ImageError::io(
+                    format!("cannot open the archive {}", self.files.shown_name()),
+                    error,
+                )
             })?
             .ok_or_else(|| missing(path))?;
         Ok((file, size, digest_in(path)))

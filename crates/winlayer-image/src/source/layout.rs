@@ -83,7 +83,7 @@ pub(super) fn open_directory(
         }
         Err(error) => {
             return Err(ImageError::io(
-                format!("cannot open {}", dir.display()),
+                format!("cannot open the OCI layout {}", dir.display()),
                 error,
             ));
         }

@@ -43,7 +43,7 @@ impl TarIndex {
     pub(super) fn scan(path: &Path) -> Result<Self, ImageError> {
         let shown = printable(&path.display().to_string());
         let mut file = File::open(path)
-            .map_err(|error| ImageError::io(format!("cannot open {shown}"), error))?;
+            .map_err(|error| ImageError::io(format!("cannot open the archive {shown}"), error))?;
         refuse_compressed(&mut file, &shown)?;
         let mut index = Self {
             path: path.to_owned(),

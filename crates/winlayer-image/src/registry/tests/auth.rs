@@ -56,10 +56,19 @@ fn basic_credentials_are_only_sent_when_asked_for() {
     };
     resolve_with(&server, "app:v1", &with_auth(dir.path(), &auths("p:w"))).unwrap();
     assert_eq!(server.asked()[0].header("authorization"), None);
-    for auths in [auths("wrong"), String::new()] {
+    let file = dir.path().join("auth.json").display().to_string();
+    for (auths, meaning) in [
+        (
+            auths("wrong"),
+            format!("the credentials in {file} were not accepted"),
+        ),
+        (String::new(), format!("{file} has no credentials for it")),
+    ] {
         let error = resolve_with(&server, "app:v1", &with_auth(dir.path(), &auths)).unwrap_err();
         assert_eq!(error.kind(), ImageErrorKind::Unauthorized, "{error}");
-        assert!(error.to_string().contains("--authfile"), "{error}");
+        assert!(error.to_string().contains(&meaning), "{error}");
+        assert!(error.to_string().contains(&server.host()), "{error}");
+        assert!(error.hint().unwrap().contains("--authfile"), "{error}");
     }
 }
 
