@@ -1,13 +1,13 @@
 //! Credentials as podman and docker store them: `auths`, `credHelpers` and `credsStore` of
 //! containers-auth.json(5) and docker's `config.json`.
 
+mod helper;
+
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    fmt, fs,
-    io::{self, Write as _},
+    fmt, fs, io,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
 };
 
 use base64::{
@@ -19,8 +19,8 @@ use serde::Deserialize;
 use crate::{
     error::{ImageError, ImageErrorKind},
     reference::{DOCKER_HUB, RegistryReference},
-    text::printable,
 };
+use helper::ask_helper;
 
 /// What proves to a registry who asks.
 #[derive(Clone, PartialEq, Eq)]
@@ -284,61 +284,6 @@ impl Credentials {
             _ => None,
         }
     }
-}
-
-/// Runs `docker-credential-<helper> get` (docker/docker-credential-helpers): the server's name on
-/// standard input, JSON on standard output.
-fn ask_helper(helper: &str, server: &str, problems: &mut Vec<String>) -> Option<Credentials> {
-    let safe = !helper.is_empty()
-        && helper
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    if !safe {
-        problems.push(format!(
-            "{:?} is not the name of a credential helper",
-            printable(helper)
-        ));
-        return None;
-    }
-    run_helper(&format!("docker-credential-{helper}"), server).unwrap_or_else(|problem| {
-        problems.push(format!("credential helper {helper}: {problem}"));
-        None
-    })
-}
-
-fn run_helper(program: &str, server: &str) -> Result<Option<Credentials>, String> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Answer {
-        username: String,
-        secret: String,
-    }
-    let mut child = Command::new(program)
-        .arg("get")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| error.to_string())?;
-    // A helper that exits without reading is judged by its exit code, not by the broken pipe.
-    let _ = child
-        .stdin
-        .take()
-        .map(|mut stdin| stdin.write_all(server.as_bytes()));
-    let output = child
-        .wait_with_output()
-        .map_err(|error| error.to_string())?;
-    if output.status.success() {
-        let answer: Answer = serde_json::from_slice(&output.stdout)
-            .map_err(|_| "its answer is not the JSON expected".to_owned())?;
-        return Ok(Some(password_or_token(&answer.username, &answer.secret)));
-    }
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    if said.contains("credentials not found") {
-        return Ok(None);
-    }
-    Err(format!("{}: {}", output.status, printable(said.trim())))
 }
 
 #[cfg(test)]

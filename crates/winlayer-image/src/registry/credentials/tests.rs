@@ -130,6 +130,7 @@ mod helpers {
     use std::{
         os::unix::fs::PermissionsExt as _,
         sync::{Mutex, MutexGuard, PoisonError},
+        time::{Duration, Instant},
     };
 
     use super::*;
@@ -139,6 +140,10 @@ mod helpers {
     fn alone() -> MutexGuard<'static, ()> {
         static ALONE: Mutex<()> = Mutex::new(());
         ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ask(program: &str) -> Result<Option<Credentials>, String> {
+        super::super::helper::run(program, "r.example", Duration::from_secs(30))
     }
 
     fn helper(dir: &Path, script: &str) -> String {
@@ -156,10 +161,7 @@ mod helpers {
             dir.path(),
             r#"read -r server || true; [ "$1" = get ] || exit 1; echo "{\"ServerURL\":\"$server\",\"Username\":\"u\",\"Secret\":\"for $server\"}""#,
         );
-        assert_eq!(
-            run_helper(&program, "r.example"),
-            Ok(password("u", "for r.example"))
-        );
+        assert_eq!(ask(&program), Ok(password("u", "for r.example")));
     }
 
     #[test]
@@ -171,7 +173,7 @@ mod helpers {
             r#"echo '{"Username":"<token>","Secret":"refresh"}'"#,
         );
         assert_eq!(
-            run_helper(&program, "r.example"),
+            ask(&program),
             Ok(Some(Credentials::Identity("refresh".into())))
         );
     }
@@ -184,11 +186,35 @@ mod helpers {
             dir.path(),
             "echo 'credentials not found in native keychain'; exit 1",
         );
-        assert_eq!(run_helper(&program, "r.example"), Ok(None));
+        assert_eq!(ask(&program), Ok(None));
         let program = helper(dir.path(), "printf 'locked\\033[31m' >&2; exit 3");
-        let problem = run_helper(&program, "r.example").unwrap_err();
+        let problem = ask(&program).unwrap_err();
         assert!(problem.contains("locked\\u{1b}[31m"), "{problem}");
-        assert!(run_helper(&dir.path().join("none").display().to_string(), "r.example").is_err());
+        assert!(ask(&dir.path().join("none").display().to_string()).is_err());
+    }
+
+    #[test]
+    fn a_helper_that_does_not_end_is_not_waited_for() {
+        let _alone = alone();
+        let dir = tempfile::tempdir().unwrap();
+        let patience = Duration::from_millis(300);
+        // The second leaves a program behind that holds its output open.
+        for script in ["exec sleep 60", "sleep 20 & exit 0"] {
+            let program = helper(dir.path(), script);
+            let started = Instant::now();
+            let asked = super::super::helper::run(&program, "r.example", patience);
+            assert_eq!(asked, Err("gave no answer within 0.3 s".into()), "{script}");
+            assert!(started.elapsed() < Duration::from_secs(15), "{script}");
+        }
+    }
+
+    #[test]
+    fn a_long_answer_does_not_stop_a_helper() {
+        let _alone = alone();
+        let dir = tempfile::tempdir().unwrap();
+        let script = "head -c 300000 /dev/zero | tr '\\0' x >&2; echo '{\"Username\":\"u\",\"Secret\":\"s\"}'";
+        let program = helper(dir.path(), script);
+        assert_eq!(ask(&program), Ok(password("u", "s")));
     }
 }
 
