@@ -300,7 +300,7 @@ fn a_wrong_authority_and_a_wrong_password_are_refused_by_name() {
         .saying(&[&host, "empty.json has no credentials for it"]);
     inspect(&["--authfile", "none.json"])
         .fails(3)
-        .saying(&["cannot read the credentials file none.json"]);
+        .saying(&["cannot read the credentials file none.json", "--authfile"]);
 }
 
 #[test]

@@ -34,6 +34,9 @@
 
 mod document;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod image;
 mod layout_writer;
 mod media_type;

@@ -18,6 +18,8 @@ mod tests;
 use std::time::Duration;
 
 pub(crate) use blob::BlobReader;
+#[cfg(any(test, fuzzing))]
+pub(crate) use challenge::check as check_challenges;
 pub(crate) use client::Client;
 
 /// Times and amounts nobody needs to set, except tests that cannot wait.

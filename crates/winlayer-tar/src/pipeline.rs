@@ -195,7 +195,7 @@ struct ChannelReader<T> {
     current: Vec<u8>,
     position: usize,
     ended: Option<T>,
-    failed: Option<Option<StreamFault>>,
+    failed: Option<Arc<io::Error>>,
 }
 
 fn connect<T>(chunk_size: usize, count: usize) -> (ChannelWriter<T>, ChannelReader<T>) {
@@ -228,11 +228,8 @@ impl<T> ChannelReader<T> {
     }
 
     fn receive(&mut self) -> io::Result<()> {
-        if let Some(fault) = &self.failed {
-            return Err(match fault {
-                Some(fault) => fault.clone().into(),
-                None => io::Error::other("reading the blob has failed before"),
-            });
+        if let Some(error) = &self.failed {
+            return Err(again(error));
         }
         let spent = std::mem::take(&mut self.current);
         self.position = 0;
@@ -243,21 +240,41 @@ impl<T> ChannelReader<T> {
         match self.chunks.recv() {
             Ok(Message::Chunk(chunk)) => self.current = chunk,
             Ok(Message::End(end)) => self.ended = Some(end),
-            Ok(Message::Failed(error)) => {
-                let inner = error
-                    .get_ref()
-                    .and_then(|inner| inner.downcast_ref::<StreamError>());
-                self.failed = Some(inner.map(|inner| inner.fault.clone()));
-                return Err(error);
-            }
+            Ok(Message::Failed(error)) => return Err(self.fail(error)),
             Err(_) => {
-                self.failed = Some(None);
-                return Err(io::Error::other("a reading thread stopped unexpectedly"));
+                return Err(self.fail(io::Error::other("a reading thread stopped unexpectedly")));
             }
         }
         Ok(())
     }
 }
+
+impl<T> ChannelReader<T> {
+    /// Keeps the error for every later read: who asks again must be told the true reason.
+    fn fail(&mut self, error: io::Error) -> io::Error {
+        match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            // The first report keeps its cause; the fault alone says enough to later ones.
+            Some(StreamError { fault, .. }) => {
+                self.failed = Some(Arc::new(fault.clone().into()));
+                error
+            }
+            None => again(self.failed.insert(Arc::new(error))),
+        }
+    }
+}
+
+/// An error told once more.
+fn again(error: &Arc<io::Error>) -> io::Error {
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(StreamError { fault, .. }) => fault.clone().into(),
+        None => io::Error::new(error.kind(), Shared(Arc::clone(error))),
+    }
+}
+
+/// An I/O error with several owners; it says what the error says.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Shared(#[source] Arc<io::Error>);
 
 impl<T> Read for ChannelReader<T> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -52,6 +52,18 @@ pub(super) fn parse(header: &str) -> Vec<Challenge> {
     }
 }
 
+/// What holds for the challenges of any header.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn check(header: &str) {
+    for challenge in parse(header) {
+        assert!(!challenge.scheme.is_empty());
+        assert_eq!(challenge.scheme, challenge.scheme.to_ascii_lowercase());
+        for (name, _) in &challenge.parameters {
+            assert!(!name.is_empty() && challenge.parameter(name).is_some());
+        }
+    }
+}
+
 /// A token or quoted string, and what follows it.
 fn take_value(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {

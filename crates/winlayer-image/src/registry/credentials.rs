@@ -102,10 +102,9 @@ fn find_in(
     let mut found = Found::default();
     if let Some(file) = named {
         let bytes = fs::read(&file).map_err(|error| {
-            ImageError::io(
-                format!("cannot read the credentials file {}", file.display()),
-                error,
-            )
+            let message = format!("cannot read the credentials file {}", file.display());
+            ImageError::io(message, error)
+                .with_hint("name an existing file with --authfile or REGISTRY_AUTH_FILE, or none")
         })?;
         let parsed = parse(&bytes).map_err(|error| {
             ImageError::new(

@@ -341,8 +341,10 @@ fn with_system_roots(mut certificates: Vec<Certificate<'static>>) -> RootCerts {
 
 fn certificates(file: &Path) -> Result<Vec<Certificate<'static>>, ImageError> {
     let shown = printable(&file.display().to_string());
-    let pem = fs::read(file)
-        .map_err(|error| ImageError::io(format!("cannot read the CA file {shown}"), error))?;
+    let pem = fs::read(file).map_err(|error| {
+        ImageError::io(format!("cannot read the CA file {shown}"), error)
+            .with_hint("name a file of PEM certificates with --ca-file")
+    })?;
     let malformed = |message: &str| {
         ImageError::new(
             ImageErrorKind::Malformed,
