@@ -10,6 +10,7 @@
 //! drops its channel ends, which stops the neighbours; a stage that ends without saying so (a
 //! panic in the blob's reader) is an error, never an end of file.
 
+use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -272,9 +273,21 @@ fn again(error: &Arc<io::Error>) -> io::Error {
 }
 
 /// An I/O error with several owners; it says what the error says.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Shared(#[source] Arc<io::Error>);
+#[derive(Debug)]
+struct Shared(Arc<io::Error>);
+
+impl fmt::Display for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl std::error::Error for Shared {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        // The error itself: an `Arc` of it would hide what it wraps from a downcast.
+        Some(&*self.0)
+    }
+}
 
 impl<T> Read for ChannelReader<T> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
