@@ -1,6 +1,6 @@
 //! One folder per layer, in the form the Windows container platform imports.
 //!
-//! A layer is made in two steps. [`stage`] needs nothing but its tar, so several layers are staged at
+//! A layer is made in two steps. [`stage()`] needs nothing but its tar, so several layers are staged at
 //! the same time. [`finish`] needs the layers below: it finds the targets of hard links, completes
 //! the utility VM, turns whiteouts into tombstones and writes what the folder says of itself.
 //!
