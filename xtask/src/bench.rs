@@ -82,6 +82,7 @@ pub fn bench(arguments: &[&str]) -> Result<()> {
     let markdown = bench.report.markdown();
     println!("\n{markdown}");
     if bench.options.names.is_empty() {
+        fs::create_dir_all(root().join("docs"))?;
         fs::write(root().join("docs/benchmarks.md"), markdown)?;
     }
     fs::remove_dir_all(&bench.work).context("cannot remove the benchmark's folder")

@@ -5,6 +5,8 @@ mod fuzz;
 mod run;
 mod test;
 
+use std::process::ExitCode;
+
 use anyhow::{Result, bail};
 
 const HELP: &str = "\
@@ -16,11 +18,21 @@ Commands:
   test                 everything CI checks: installs what it needs, then format, lints, tests, docs, licences
   setup                only installs what the tests need (Debian packages, cargo-deny)
   bench [NAME...]      measures winlayer beside its peers and writes docs/benchmarks.md
-                       names: verify, tree, folder, memory, reuse (default: all); see also --help
+                       names: verify, tree, folder, reuse (default: all); see also --help
   fuzz TARGET [SECS]   runs a fuzz target (needs cargo-fuzz and a nightly toolchain)
 ";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match dispatch() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
