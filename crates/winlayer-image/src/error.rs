@@ -19,7 +19,7 @@ pub enum ImageErrorKind {
     Network,
     /// A document does not follow its specification.
     Malformed,
-    /// The operating system refused to read or write a file.
+    /// A file of this machine cannot be read, written or made sense of.
     Io,
     /// A document is larger than the limit.
     Limit,
@@ -78,9 +78,9 @@ impl ImageError {
     /// the `winlayer` command, each of which is a field of [`SourceOptions`](crate::SourceOptions).
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref().or(match self.kind {
-            ImageErrorKind::NotFound => Some("check the name and the tag"),
+            ImageErrorKind::NotFound => Some("check the name, and the tag or digest"),
             ImageErrorKind::NoMatchingPlatform => {
-                Some("choose another platform with --platform OS/ARCH[:OS.VERSION]")
+                Some("choose one it offers with --platform OS/ARCH[:OS.VERSION]")
             }
             ImageErrorKind::Verification | ImageErrorKind::Malformed => {
                 Some("fetch or copy the image again; what is there is damaged")

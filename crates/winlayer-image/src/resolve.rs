@@ -230,15 +230,15 @@ pub(crate) fn no_match(choice: &PlatformChoice, offers: &[String]) -> ImageError
     } else {
         first_few(&offers)
     };
-    let hint = if offers.iter().any(|offer| offer.starts_with("windows/")) {
-        "; choose one with --platform"
-    } else {
-        ": it is not a Windows image"
-    };
+    let message = format!("no variant of the image fits {choice}; it offers {offered}");
+    if offers.iter().any(|offer| offer.starts_with("windows/")) {
+        return ImageError::new(ImageErrorKind::NoMatchingPlatform, message);
+    }
     ImageError::new(
         ImageErrorKind::NoMatchingPlatform,
-        format!("no variant of the image fits {choice}; it offers {offered}{hint}"),
+        format!("{message}: it is not a Windows image"),
     )
+    .with_hint("name a Windows image; winlayer unpacks no others")
 }
 
 fn layers(manifest: &Manifest, config: &Config) -> Result<Vec<Layer>, ImageError> {

@@ -219,9 +219,10 @@ impl Authenticator {
                     );
                     return Err(self.refused(&what));
                 }
-                Err(SendError::Connection(error)) => {
-                    (failed("cannot be reached").caused_by(error), None)
-                }
+                Err(SendError::Connection(error)) => (
+                    failed("cannot be reached").caused_by(http::plain(error)),
+                    None,
+                ),
                 Err(SendError::NoTls(error)) => {
                     return Err(http::not_tls(error, &http::host(url)));
                 }

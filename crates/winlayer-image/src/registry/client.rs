@@ -28,6 +28,8 @@ use crate::{
     verify::read_up_to,
 };
 
+const NOT_REACHED_HINT: &str = "check the name and port of the host, the network and the proxy; bytes already fetched into a layer store are kept for the next attempt";
+
 /// One repository of a registry.
 pub(crate) struct Client {
     http: Http,
@@ -252,11 +254,13 @@ impl Client {
                 }
                 Err(SendError::Connection(error)) => {
                     let message = format!("cannot reach {host}");
-                    let failed = ImageError::new(ImageErrorKind::Network, message).caused_by(error);
-                    match place.registry && self.scheme.is_plain_on_demand() {
-                        true => (failed.with_hint(scheme::TLS_HINT), None),
-                        false => (failed, None),
-                    }
+                    let failed = ImageError::new(ImageErrorKind::Network, message)
+                        .caused_by(http::plain(error));
+                    let hint = match place.registry && self.scheme.is_plain_on_demand() {
+                        true => scheme::TLS_HINT,
+                        false => NOT_REACHED_HINT,
+                    };
+                    (failed.with_hint(hint), None)
                 }
                 Err(SendError::Fatal(error)) => return Err(error),
             };

@@ -108,13 +108,11 @@ fn find_in(
         })?;
         let parsed = parse(&bytes).map_err(|error| {
             ImageError::new(
-                ImageErrorKind::Malformed,
-                format!(
-                    "credentials file {} is not what it should be",
-                    file.display()
-                ),
+                ImageErrorKind::Io,
+                format!("credentials file {} cannot be understood", file.display()),
             )
             .caused_by(error)
+            .with_hint("write it anew with skopeo login --authfile FILE HOST")
         })?;
         found.credentials = look_up(&parsed, image, &mut found.problems);
         found.file = Some(file);

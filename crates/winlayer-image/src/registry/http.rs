@@ -3,7 +3,7 @@
 //! Redirects are followed here and not by the HTTP library, because the rule is ours: credentials
 //! go to the same scheme, host and port only, and never from https to http.
 
-use std::{fs, io, path::Path, sync::Arc};
+use std::{error::Error, fs, io, path::Path, sync::Arc};
 
 use ureq::{
     Agent, Body,
@@ -276,7 +276,7 @@ fn classify(error: ureq::Error, url: &Uri) -> SendError {
         return SendError::Fatal(
             ImageError::new(ImageErrorKind::Network, message)
                 .with_hint(hint)
-                .caused_by(error),
+                .caused_by(plain(error)),
         );
     }
     match error {
@@ -298,7 +298,7 @@ pub(super) fn not_tls(error: ureq::Error, host: &str) -> ImageError {
     let message = format!("no secure connection to {host}: it does not speak TLS");
     ImageError::new(ImageErrorKind::Network, message)
         .with_hint("for a registry that speaks plain HTTP give --plain-http")
-        .caused_by(error)
+        .caused_by(plain(error))
 }
 
 /// Whether a connection was closed in the middle of the TLS handshake, which rustls reports
@@ -308,6 +308,14 @@ pub(super) fn ended_in_handshake(error: &ureq::Error) -> bool {
         io.kind(),
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted
     ))
+}
+
+/// The operating system's own words where there are any.
+pub(super) fn plain(error: ureq::Error) -> Box<dyn Error + Send + Sync> {
+    match error {
+        ureq::Error::Io(io) => io.into(),
+        other => other.into(),
+    }
 }
 
 /// The TLS failure in an error, which may come wrapped in an I/O error.
@@ -345,22 +353,21 @@ fn certificates(file: &Path) -> Result<Vec<Certificate<'static>>, ImageError> {
         ImageError::io(format!("cannot read the CA file {shown}"), error)
             .with_hint("name a file of PEM certificates with --ca-file")
     })?;
-    let malformed = |message: &str| {
-        ImageError::new(
-            ImageErrorKind::Malformed,
-            format!("CA file {shown}: {message}"),
-        )
+    let unfit = |message: &str| {
+        // Malformed is said of images alone: it comes with another exit code.
+        ImageError::new(ImageErrorKind::Io, format!("CA file {shown} {message}"))
+            .with_hint("name a file of PEM certificates with --ca-file")
     };
     let mut certificates = Vec::new();
     for item in parse_pem(&pem) {
         match item {
             Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
             Ok(_) => {}
-            Err(error) => return Err(malformed("is not PEM").caused_by(error)),
+            Err(error) => return Err(unfit("is not PEM").caused_by(error)),
         }
     }
     if certificates.is_empty() {
-        return Err(malformed("holds no PEM certificate"));
+        return Err(unfit("holds no PEM certificate"));
     }
     Ok(certificates)
 }

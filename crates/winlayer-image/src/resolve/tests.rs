@@ -154,20 +154,15 @@ fn a_mismatch_tells_what_is_offered() {
     let mut store = Store::default();
     let entries: Vec<Value> = MANY.iter().map(|platform| store.listed(platform)).collect();
     let root = store.index(&entries);
-    let error = store
-        .resolve(&root, "windows/amd64:10.0.1")
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("windows/arm64:10.0.26100.1") && error.contains("--platform"),
-        "{error}"
-    );
+    let error = store.resolve(&root, "windows/amd64:10.0.1").unwrap_err();
+    assert!(error.hint().unwrap().contains("--platform"), "{error:?}");
+    let error = error.to_string();
+    assert!(error.contains("windows/arm64:10.0.26100.1"), "{error}");
     assert!(!error.contains("unknown"), "{error}");
     let root = store.image("linux/amd64");
-    let error = store
-        .resolve(&root, "windows/amd64")
-        .unwrap_err()
-        .to_string();
+    let error = store.resolve(&root, "windows/amd64").unwrap_err();
+    assert!(!error.hint().unwrap().contains("--platform"), "{error:?}");
+    let error = error.to_string();
     assert!(
         error.contains("linux/amd64") && error.contains("not a Windows image"),
         "{error}"
