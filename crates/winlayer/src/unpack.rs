@@ -270,6 +270,12 @@ impl<'a> Job<'a> {
         if let Some(observer) = &self.options.observer {
             observer.layer_started(layer, Arc::clone(&progress));
         }
+        if let Some(kept) = partial.and_then(|partial| percent_kept(partial, layer)) {
+            let title = self.title(layer);
+            self.options.step(&format!(
+                "{title}: resuming, an earlier run fetched {kept}% of it"
+            ));
+        }
         let partial = partial.map(PartialBlob::path);
         let blob = self.image.open_layer(layer, partial.as_deref())?;
         let limits = self.options.limits.clone();
@@ -293,14 +299,28 @@ impl<'a> Job<'a> {
         Ok(record)
     }
 
-    fn titled(&self, layer: &Layer, warnings: Vec<String>) -> Vec<String> {
+    fn title(&self, layer: &Layer) -> String {
         let digest = layer.digest.unwrap_or_else(|| layer.diff_id.digest());
-        let title = layer_title(layer.index, self.image.layers().len(), &digest);
+        layer_title(layer.index, self.image.layers().len(), &digest)
+    }
+
+    fn titled(&self, layer: &Layer, warnings: Vec<String>) -> Vec<String> {
+        let title = self.title(layer);
         warnings
             .into_iter()
             .map(|text| format!("{title}: {text}"))
             .collect()
     }
+}
+
+/// How much of the layer's blob is there from an earlier run, if any is.
+fn percent_kept(partial: &PartialBlob<'_>, layer: &Layer) -> Option<u64> {
+    let (kept, whole) = (partial.bytes(), layer.compressed_bytes);
+    // More than the whole is not its beginning and will be thrown away.
+    (1..=whole)
+        .contains(&kept)
+        .then(|| kept.saturating_mul(100).checked_div(whole))
+        .flatten()
 }
 
 /// Bytes that failed verification must not be resumed from.

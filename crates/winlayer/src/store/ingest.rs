@@ -1,6 +1,6 @@
 //! Layers being built, and the removal of what was never finished.
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
 use winlayer_digest::{ChainId, Digest};
 use winlayer_sys::Dir;
@@ -114,6 +114,11 @@ pub(crate) struct PartialBlob<'a> {
 impl PartialBlob<'_> {
     pub(crate) fn path(&self) -> PathBuf {
         self.store.root.join(&self.name)
+    }
+
+    /// How many bytes earlier runs left.
+    pub(crate) fn bytes(&self) -> u64 {
+        fs::metadata(self.path()).map_or(0, |metadata| metadata.len())
     }
 
     /// Removes the bytes: the layer is published, or they are not what the digest promises.
