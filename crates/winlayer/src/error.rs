@@ -294,11 +294,14 @@ pub(crate) fn layer_title(index: usize, layers: usize, digest: &Digest) -> Strin
 /// A name from an image made safe for a terminal: control characters escaped, long names cut.
 pub(crate) fn escape(name: &str) -> String {
     const LONGEST: usize = 300;
-    let mut text: String = name
-        .chars()
-        .take(LONGEST)
-        .flat_map(char::escape_debug)
-        .collect();
+    let mut text = String::new();
+    for character in name.chars().take(LONGEST) {
+        match character {
+            // A path of Windows is shown as people know it.
+            '\\' | '\'' | '"' => text.push(character),
+            _ => text.extend(character.escape_debug()),
+        }
+    }
     if name.chars().nth(LONGEST).is_some() {
         text.push('…');
     }
@@ -396,6 +399,11 @@ mod tests {
             (wrapped.kind(), wrapped.hint()),
             (direct.kind(), direct.hint())
         );
+    }
+
+    #[test]
+    fn paths_are_shown_as_typed_and_control_characters_are_not() {
+        assert_eq!(escape("C:\\Bob's\u{1b}[m"), "C:\\Bob's\\u{1b}[m");
     }
 
     #[test]

@@ -74,7 +74,13 @@ impl LayerStore {
     /// Kind `NotFound` when `root` is not a store; `Failed` when a newer version made it.
     pub fn open(root: &Path) -> Result<Self> {
         let root = absolute(root)?;
-        let missing = || Error::not_found(format!("{} is not a layer store", root.display()));
+        let missing = || {
+            let shown = root.display();
+            Error::not_found(match root.exists() {
+                true => format!("{shown} is not a layer store"),
+                false => format!("{shown} does not exist"),
+            })
+        };
         let record: Option<StoreRecord> = read_json_file(&root.join(STORE_FILE))?;
         let version = record.ok_or_else(missing)?.version;
         if version != VERSION {

@@ -50,6 +50,7 @@ pub fn cat(
         match finder.state {
             State::Written => return Ok(()),
             State::LinkTo(path) => place.path = path,
+            State::Refused(error) => return Err(error),
             State::Searching if is_hard_link(&merge, &place) => {
                 let what = format!(
                     "\"{}\" is a hard link into a lower layer",
@@ -81,6 +82,8 @@ enum State {
     /// The content is that of another name, which had gone by.
     LinkTo(String),
     Written,
+    /// There is no content to write. Not an error of the layer that showed it.
+    Refused(Error),
 }
 
 impl Finder<'_> {
@@ -94,33 +97,31 @@ impl Finder<'_> {
         Ok(())
     }
 
-    fn no_content(&self, what: &str) -> Error {
+    fn refuse(&mut self, what: &str) {
         let what = format!("\"{}\" {what}", escape(&self.place.path));
-        Error::refused(what, "name a file")
+        self.state = State::Refused(Error::refused(what, "name a file"));
     }
 
-    /// The owner's streams are over when the next object comes.
-    fn leave_owner(&mut self) -> Result<()> {
-        match self.state {
-            State::InOwner => Err(self.place.missing()),
-            _ => Ok(()),
+    /// The owner's streams are over when the next object comes; true if the search ends here.
+    fn leave_owner(&mut self) -> bool {
+        let in_owner = matches!(self.state, State::InOwner);
+        if in_owner {
+            self.state = State::Refused(self.place.missing());
         }
+        in_owner
     }
 }
 
 impl Sink for Finder<'_> {
     fn directory(&mut self, view: &Merge, node: NodeId, _: &Object) -> Result<()> {
-        self.leave_owner()?;
-        if !self.is_here(view, node) {
+        if self.leave_owner() || !self.is_here(view, node) {
             return Ok(());
         }
         match self.place.stream {
-            Some(_) => {
-                self.state = State::InOwner;
-                Ok(())
-            }
-            None => Err(self.no_content("is a directory")),
+            Some(_) => self.state = State::InOwner,
+            None => self.refuse("is a directory"),
         }
+        Ok(())
     }
 
     fn object(
@@ -130,21 +131,18 @@ impl Sink for Finder<'_> {
         object: &Object,
         body: &mut Body<'_>,
     ) -> Result<()> {
-        self.leave_owner()?;
-        if !self.is_here(view, at) {
+        if self.leave_owner() || !self.is_here(view, at) {
             return Ok(());
         }
         match (&self.place.stream, &object.kind) {
-            (Some(_), _) => {
-                self.state = State::InOwner;
-                Ok(())
-            }
+            (Some(_), _) => self.state = State::InOwner,
             (None, ObjectKind::Link { reparse, .. }) => {
                 let target = reparse.target().unwrap_or("something unknown");
-                Err(self.no_content(&format!("is a link to \"{}\"", escape(target))))
+                self.refuse(&format!("is a link to \"{}\"", escape(target)));
             }
-            (None, _) => self.write(body),
+            (None, _) => self.write(body)?,
         }
+        Ok(())
     }
 
     fn links(&mut self, view: &Merge, to: NodeId, names: &[NodeId]) -> Result<()> {
@@ -163,6 +161,9 @@ impl Sink for Finder<'_> {
     }
 
     fn is_complete(&self) -> bool {
-        matches!(self.state, State::Written | State::LinkTo(_))
+        matches!(
+            self.state,
+            State::Written | State::LinkTo(_) | State::Refused(_)
+        )
     }
 }
