@@ -106,41 +106,40 @@ impl SourceArgs {
 }
 
 /// What a layer may ask of this machine.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Args)]
 #[command(next_help_heading = "Limits of a layer")]
 pub(crate) struct LimitArgs {
     /// Most entries
-    #[arg(long, value_name = "N")]
-    limit_entries: Option<u64>,
+    #[arg(long, value_name = "N", default_value_t = Limits::default().entries)]
+    limit_entries: u64,
     /// Most bytes when decompressed
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    limit_unpacked_bytes: Option<u64>,
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "128GiB")]
+    limit_unpacked_bytes: u64,
     /// Longest path, in UTF-16 units
-    #[arg(long, value_name = "N")]
-    limit_path_units: Option<usize>,
+    #[arg(long, value_name = "N", default_value_t = Limits::default().path_units)]
+    limit_path_units: usize,
     /// Most bytes of one PAX header
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    limit_pax_bytes: Option<u64>,
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "1MiB")]
+    limit_pax_bytes: u64,
     /// Largest zstd window, as a power of two
-    #[arg(long, value_name = "LOG2", value_parser = clap::value_parser!(u32).range(10..=31))]
-    limit_zstd_window_log: Option<u32>,
+    #[arg(
+        long,
+        value_name = "LOG2",
+        value_parser = clap::value_parser!(u32).range(10..=31),
+        default_value_t = Limits::default().zstd_window_log
+    )]
+    limit_zstd_window_log: u32,
 }
 
 impl LimitArgs {
     pub(crate) fn limits(&self) -> Limits {
-        let mut limits = Limits::default();
-        replace(&mut limits.entries, self.limit_entries);
-        replace(&mut limits.unpacked_bytes, self.limit_unpacked_bytes);
-        replace(&mut limits.path_units, self.limit_path_units);
-        replace(&mut limits.pax_bytes, self.limit_pax_bytes);
-        replace(&mut limits.zstd_window_log, self.limit_zstd_window_log);
-        limits
-    }
-}
-
-fn replace<T>(limit: &mut T, chosen: Option<T>) {
-    if let Some(chosen) = chosen {
-        *limit = chosen;
+        Limits {
+            pax_bytes: self.limit_pax_bytes,
+            path_units: self.limit_path_units,
+            entries: self.limit_entries,
+            unpacked_bytes: self.limit_unpacked_bytes,
+            zstd_window_log: self.limit_zstd_window_log,
+        }
     }
 }
 
@@ -438,5 +437,14 @@ mod tests {
     #[test]
     fn describes_a_consistent_command() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn limits_not_given_are_the_library_s() {
+        let cli = Cli::parse_from(["winlayer", "unpack", "oci:image", "store"]);
+        let Command::Unpack(unpack) = cli.command else {
+            panic!("{cli:?}")
+        };
+        assert_eq!(unpack.limits.limits(), Limits::default());
     }
 }
