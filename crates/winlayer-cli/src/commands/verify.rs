@@ -43,7 +43,15 @@ fn verify_reference(args: &VerifyArgs, output: &Output) -> Result<Verified, Fail
             "--metadata only goes with a tree; {subject} is an image"
         )));
     }
-    let image = args.source.resolve(&reference)?;
+    let image = args.source.resolve(&reference).map_err(|failure| {
+        // A mistyped directory reads like a short name on Docker Hub.
+        match args.subject.to_string_lossy().contains([':', '@']) {
+            true => failure,
+            false => failure.with_hint(format!(
+                "{subject} is no directory of this machine, so it was taken for the image {reference}"
+            )),
+        }
+    })?;
     let reporter = Reporter::start(image.layers(), output);
     let observer = Some(reporter.observer());
     let verified = verify_image(&image, args.jobs.jobs(), &args.limits.limits(), observer);
