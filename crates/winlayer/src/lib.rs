@@ -11,6 +11,11 @@
 //! [`LayerChain`], booted through [`locate_uvm_boot_files`], and checked by [`verify_store`] or
 //! [`verify_tree`]. [`list`], [`cat`] and [`inspect()`] look inside an image without unpacking it.
 
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 mod chain;
 mod error;
 mod inspect;
