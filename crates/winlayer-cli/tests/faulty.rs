@@ -12,7 +12,8 @@ mod common;
 
 use common::snapshot::{assert_same, snapshot};
 use common::{Answer, Place};
-use std::fs;
+use std::time::Duration;
+use std::{fs, thread};
 use winlayer::Digest;
 use winlayer_testkit::{
     Auth, Compression, Fault, FaultyRegistry, LayerSpec, LayoutBuilder, RawTar, Target, Times,
@@ -113,13 +114,47 @@ fn bytes_fetched_by_a_run_that_failed_are_not_fetched_again() {
     scene
         .registry
         .fail(Target::Blob(blob), Fault::Status(404, None), Times::Always);
-    let answer = scene.unpack();
-    assert!(matches!(answer.code, Some(1 | 3)), "{answer:#?}");
+    scene.unpack().fails(3).saying(&[
+        "layer 1 of 3",
+        &format!("blob {blob}: the registry does not have it (status 404"),
+        "hint: ",
+    ]);
     scene.assert_nothing_published();
     let before = scene.registry.blob_requests(blob).len();
     scene.registry.heal();
-    scene.unpack().succeeds();
+    scene
+        .unpack()
+        .succeeds()
+        .saying(&["layer 1 of 3", ": resuming, an earlier run fetched "]);
     assert_eq!(scene.offsets(blob, before), [CUT]);
+    scene.assert_whole();
+}
+
+#[test]
+fn a_download_that_was_killed_goes_on_where_it_stood() {
+    let scene = Scene::new();
+    let blob = scene.blobs[0];
+    let pause = Fault::Slow(Duration::from_millis(50));
+    scene
+        .registry
+        .fail(Target::Blob(blob), pause, Times::Always);
+    let partial = scene
+        .place
+        .path("store/ingest")
+        .join(format!("{}.partial", blob.hex()));
+    let kept = || fs::metadata(&partial).map_or(0, |file| file.len());
+    let image = scene.registry.reference("a/b:latest");
+    let mut child = scene.place.start(["unpack", &image, "store"]);
+    while kept() < 32 << 10 {
+        assert!(child.try_wait().unwrap().is_none(), "ended too early");
+        thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let kept = usize::try_from(kept()).unwrap();
+    scene.registry.heal();
+    scene.unpack().succeeds();
+    assert_eq!(scene.offsets(blob, 0), [0, kept]);
     scene.assert_whole();
 }
 

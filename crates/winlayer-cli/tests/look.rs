@@ -162,6 +162,42 @@ fn cat_writes_the_file_that_a_tree_holds() {
 }
 
 #[test]
+fn cat_says_why_there_is_no_content_and_blames_no_layer() {
+    let place = Place::with_sample();
+    for (path, code, says) in [
+        (
+            "C:\\Windows",
+            1,
+            "error: \"Files/Windows\" is a directory\n",
+        ),
+        (
+            "Documents and Settings",
+            1,
+            "error: \"Files/Documents and Settings\" is a link to \"C:\\Users\"\n",
+        ),
+        (
+            "Windows/win.ini:none",
+            3,
+            "error: no stream \"none\" of \"Files/Windows/win.ini\"\n",
+        ),
+    ] {
+        place
+            .winlayer(["cat", "oci:image", path])
+            .fails(code)
+            .saying(&[says]);
+    }
+}
+
+#[test]
+fn help_shows_the_limits_defaults() {
+    let place = Place::new();
+    let help = place.winlayer(["unpack", "--help"]).succeeds().stdout;
+    for default in ["4000000", "128GiB", "32767", "1MiB", "27", "5"] {
+        assert!(help.contains(&format!("[default: {default}]")), "{default}");
+    }
+}
+
+#[test]
 fn a_reader_that_leaves_early_is_no_error() {
     let place = Place::with_sample();
     for arguments in [

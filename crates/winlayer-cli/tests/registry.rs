@@ -274,6 +274,9 @@ fn a_wrong_authority_and_a_wrong_password_are_refused_by_name() {
             *authority == other,
             "{answer:#?}"
         );
+        if *authority == other {
+            answer.saying(&["hint: ", "--ca-file", "--insecure-tls"]);
+        }
     }
 
     // c2hpcDpieS1kYXk= is ship:by-day
@@ -291,7 +294,8 @@ fn a_wrong_authority_and_a_wrong_password_are_refused_by_name() {
         &host,
         refused,
         "hint: ",
-        "skopeo login",
+        &format!("skopeo login {host}"),
+        "--authfile",
     ]);
     assert!(!answer.stderr.contains("by-day"), "{answer:#?}");
     std::fs::write(place.path("empty.json"), "{}").unwrap();
