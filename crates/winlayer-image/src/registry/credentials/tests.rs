@@ -121,7 +121,7 @@ fn a_named_file_must_exist_and_is_the_only_one() {
         find_in(None, &image("r.example/a"), &from_environment)
             .unwrap_err()
             .kind(),
-        ImageErrorKind::Malformed
+        ImageErrorKind::Io
     );
 }
 
