@@ -14,6 +14,11 @@ const SDDL: [&str; 3] = [
     "D:NO_ACCESS_CONTROL",
 ];
 
+/// A record of an unknown kind, whose name is nothing but the NULs that may end one.
+const NAME_OF_NULS: [u8; 24] = [
+    10, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0,
+];
+
 /// All targets.
 pub fn targets() -> Vec<Target> {
     let descriptors: Vec<SecurityDescriptor> = SDDL
@@ -55,7 +60,11 @@ pub fn targets() -> Vec<Target> {
         (
             "backup_stream",
             oracle::backup_stream,
-            vec![stream(&descriptors[0], &points[0], attributes), sparse()],
+            vec![
+                stream(&descriptors[0], &points[0], attributes),
+                sparse(),
+                NAME_OF_NULS.to_vec(),
+            ],
         ),
     ]
 }
