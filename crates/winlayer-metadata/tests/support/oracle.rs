@@ -72,11 +72,12 @@ pub fn backup_stream(data: &[u8]) {
         // The writer is stricter about the order and names of records than the reader.
         same = same && writer.begin(&header).is_ok() && writer.write_all(&payload).is_ok();
     }
-    if same && let Ok(written) = writer.finish() {
-        if written != data {
-            // NULs that end a name are dropped; what is left is the canonical form.
-            assert!(written.len() < data.len(), "{written:x?} {data:x?}");
-            backup_stream(&written);
-        }
+    if same
+        && let Ok(written) = writer.finish()
+        && written != data
+    {
+        // NULs that end a name are dropped; what is left is the canonical form.
+        assert!(written.len() < data.len(), "{written:x?} {data:x?}");
+        backup_stream(&written);
     }
 }
