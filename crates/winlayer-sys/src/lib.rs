@@ -50,13 +50,25 @@
 //! ```
 
 mod error;
+pub mod facts;
+mod hcs;
 #[cfg(unix)]
 mod path;
+mod platform_error;
 mod stat;
 #[cfg(unix)]
 mod unix;
+#[cfg(windows)]
+mod windows;
 
 pub use error::SysError;
+pub use hcs::{InvalidLayerGuid, LayerGuid, ParentLayer, SchemaVersion, layer_data_json};
+pub use platform_error::{PlatformCode, PlatformError};
 pub use stat::{DirEntry, FileKind, Stat, UnixTime};
 #[cfg(unix)]
 pub use unix::{Backend, Dir, set_file_times};
+#[cfg(windows)]
+pub use windows::{
+    BackupReader, BackupWriter, Family, HostCompute, Object, Privilege, PrivilegeGuard, Privileges,
+    virtdisk,
+};
