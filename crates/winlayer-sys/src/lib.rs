@@ -50,13 +50,18 @@
 //! ```
 
 mod error;
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 mod path;
 mod stat;
 #[cfg(unix)]
 mod unix;
+#[cfg(windows)]
+#[allow(unsafe_code, reason = "calls of the system")]
+mod windows;
 
 pub use error::SysError;
 pub use stat::{DirEntry, FileKind, Stat, UnixTime};
 #[cfg(unix)]
 pub use unix::{Backend, Dir, set_file_times};
+#[cfg(windows)]
+pub use windows::{BasicInfo, Dir, Object, ObjectAccess, ObjectKind, set_file_times};
