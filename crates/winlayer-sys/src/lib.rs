@@ -50,15 +50,17 @@
 //! ```
 
 mod error;
+#[cfg(windows)]
 pub mod facts;
 mod hcs;
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 mod path;
 mod platform_error;
 mod stat;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
+#[allow(unsafe_code, reason = "calls of the system")]
 mod windows;
 
 pub use error::SysError;
@@ -69,6 +71,6 @@ pub use stat::{DirEntry, FileKind, Stat, UnixTime};
 pub use unix::{Backend, Dir, set_file_times};
 #[cfg(windows)]
 pub use windows::{
-    BackupReader, BackupWriter, Family, HostCompute, Object, Privilege, PrivilegeGuard, Privileges,
-    virtdisk,
+    BackupReader, BackupWriter, BasicInfo, Dir, Family, HostCompute, Object, ObjectAccess,
+    ObjectKind, Privilege, PrivilegeGuard, Privileges, set_file_times, virtdisk,
 };

@@ -1,1 +1,0 @@
-//! Facts of Linux and macOS.
