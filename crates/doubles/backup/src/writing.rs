@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::windows::io::RawHandle;
 use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex};
@@ -195,17 +195,25 @@ impl Stream {
         answer(if complete { code } else { 0 })
     }
 
-    /// Keeps the stream for the file, while the handle is still open.
-    fn keep(&mut self) -> Result<(), Failure> {
+    /// Keeps the stream for the file, while the handle is still open; a descriptor only `with_security`.
+    fn keep(&mut self, with_security: bool) -> Result<(), Failure> {
         // SAFETY: the caller's handle is open until the context is released.
         let file = unsafe { sys::borrow(self.handle) };
-        fs::copy(&self.copy, objects::stream_file(&file)?)?;
+        let mut kept = File::create(objects::stream_file(&file)?)?;
+        for record in &self.parser.records {
+            if with_security || record.id != SECURITY {
+                let mut copy = File::open(&self.copy)?;
+                copy.seek(SeekFrom::Start(record.at))?;
+                io::copy(&mut copy.take(record.head + record.size), &mut kept)?;
+            }
+        }
         Ok(objects::keep(&file, None)?)
     }
 
     /// A descriptor takes effect only when asked for and with the rights for it; else Windows drops
     /// it without a word.
     fn check_security(&mut self) {
+        let mut kept = false;
         if self
             .parser
             .records
@@ -216,13 +224,14 @@ impl Stream {
             let file = unsafe { sys::borrow(self.handle) };
             let access = sys::granted_access(&file).unwrap_or(u32::MAX);
             let rights = access & SECURITY_ACCESS == SECURITY_ACCESS;
-            self.call.note("security_kept", self.security && rights);
+            kept = self.security && rights;
+            self.call.note("security_kept", kept);
             let text =
                 format!("the descriptor is dropped silently: the handle has access {access:#x}");
             self.call
                 .rule(!self.security || rights, ACCESS_DENIED, text);
         }
-        if let Err(failure) = self.keep() {
+        if let Err(failure) = self.keep(kept) {
             self.call.violation(
                 failure.code,
                 format!("the stream cannot be kept: {}", failure.text),
