@@ -67,6 +67,29 @@ impl Call {
         }
     }
 
+    /// A call that is one of many about the same thing: failures are not injected here.
+    #[must_use]
+    pub fn uncounted(dll: &'static str, name: &'static str) -> Self {
+        Self {
+            dll,
+            name,
+            arguments: Map::new(),
+            violations: Vec::new(),
+            answer: codes::S_OK,
+            injected: None,
+        }
+    }
+
+    /// A text recorded before.
+    #[must_use]
+    pub fn noted(&self, key: &str) -> String {
+        self.arguments
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    }
+
     /// Records an argument, or something seen on the way.
     pub fn note(&mut self, key: &str, value: impl Into<Value>) {
         self.arguments.insert(key.to_owned(), value.into());

@@ -39,6 +39,12 @@ pub fn in_use(layer: &Path) -> bool {
     is(layer, "activated") || is(layer, "prepared")
 }
 
+/// Whether the merged view is visible in the scratch.
+#[must_use]
+pub fn is_prepared(layer: &Path) -> bool {
+    is(layer, "prepared")
+}
+
 /// Records one thing about the scratch.
 ///
 /// # Errors
