@@ -2,10 +2,11 @@
 //!
 //! Each test runs its body in a process of its own, with the libraries' environment.
 #![cfg(windows)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::{
     env, fs,
-    io::{Read, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -163,6 +164,7 @@ fn vmcompute_gets_what_it_wants() {
                     "AttachVirtualDisk",
                     "GetLayerMountPath",
                     "GetLayerMountPath",
+                    "DetachVirtualDisk",
                     "ActivateLayer",
                     "PrepareLayer",
                     "GetLayerMountPath",
@@ -379,8 +381,6 @@ fn disks_are_made_attached_and_detached() {
             .unwrap();
             assert!(!disk.physical_path().unwrap().as_os_str().is_empty());
             disk.detach().unwrap();
-            let error = VirtualDisk::open(&folder.path().join("no.vhdx")).unwrap_err();
-            assert_eq!(error.win32(), Some(2));
         },
         |_| {},
     );
@@ -416,10 +416,20 @@ fn streams_are_written_read_and_released() {
 
             let object = dir.open_object("a", ObjectAccess::ReadBackup).unwrap();
             let mut reader = BackupReader::new(object, true);
-            reader.read_to_end(&mut Vec::new()).unwrap();
+            let mut stream = Vec::new();
+            reader.read_to_end(&mut stream).unwrap();
             drop(reader.finish().unwrap());
+            assert!(stream.ends_with(b"hi"), "{stream:?}");
         },
-        |_| {},
+        |doubles| {
+            let written = doubles.calls_of("BackupWrite");
+            assert_eq!(written.len(), 2);
+            for call in written {
+                let stream = doubles.stream(&call);
+                assert!(stream.starts_with(&[1, 0]) && stream.ends_with(b"hi"));
+                assert_eq!(stream.len(), 22);
+            }
+        },
     );
 }
 
@@ -434,11 +444,11 @@ fn a_failed_stream_names_the_object() {
             let dir = Dir::open_ambient(folder.path()).unwrap();
             let object = dir.create_object("a", ObjectKind::File).unwrap();
             let mut writer = BackupWriter::new(object, true);
-            if let Err(error) = writer.write_all(&[0; 20]) {
-                let error = error.downcast::<PlatformError>().unwrap();
-                assert_eq!(error.call(), "BackupWrite");
-                assert!(error.path().ends_with("a"), "{error}");
-            }
+            let error = writer.write_all(&[0; 20]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+            let error = error.downcast::<PlatformError>().unwrap();
+            assert_eq!((error.call(), error.win32()), ("BackupWrite", Some(13)));
+            assert!(error.path().ends_with("a"), "{error}");
         },
         |_| {},
     );

@@ -259,7 +259,8 @@ pub fn check_mounted(call: &mut Call, layer: &Path) {
     call.rule(layer.is_dir(), PATH_NOT_FOUND, "there is no such layer");
     let scratch = sandbox(layer).exists();
     call.rule(
-        !scratch || is(layer, "activated"),
+        // Attaching alone is enough (hcsshim wclayer/expandscratchsize.go).
+        !scratch || is(layer, "activated") || disk::is_attached(&sandbox(layer)),
         NOT_READY,
         "a scratch has no path before ActivateLayer",
     );

@@ -219,12 +219,18 @@ impl HostCompute {
         let code = unsafe { expand(&driver_info(), id.as_ptr(), bytes) };
         check_hresult("ExpandSandboxSize", &folder, code)?;
 
-        // Detached again when it is dropped.
         let disk = VirtualDisk::open(&folder.join("sandbox.vhdx"))?;
         disk.attach(AttachOptions::default())?;
+        let grown = self.grow_volume(&folder, &disk);
+        // Closing the handle detaches too, should this fail.
+        let _ = disk.detach();
+        grown
+    }
+
+    fn grow_volume(&self, folder: &Path, disk: &VirtualDisk) -> Result<()> {
         let volume = again_while_late(|| match &self.storage {
-            Some(storage) => storage.mount_path(&disk),
-            None => self.legacy_mount_path(&folder),
+            Some(storage) => storage.mount_path(disk),
+            None => self.legacy_mount_path(folder),
         })?;
         // The volume of the tests' stand-in is a folder.
         if cfg!(feature = "doubles") && !volume.starts_with(r"\\?\Volume{") {

@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_record_cut_short_is_nothing() {
-        let mut record = vec![0; 24];
+        let mut record = [0; 24];
         record[4] = 1;
         record[16..24].copy_from_slice(&[255, 255, 255, 255, 12, 0, 40, 0]);
         for length in 0..=record.len() {
