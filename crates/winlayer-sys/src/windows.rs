@@ -282,7 +282,10 @@ impl Dir {
         let failed = |source| SysError::new(OPERATION, &self.path, path, source);
         match info::kind(object.as_handle()).map_err(failed)? {
             FileKind::Directory => Err(failed(io::ErrorKind::IsADirectory.into())),
-            _ => remove::remove_object(object).map_err(failed),
+            _ => {
+                let (parent, _) = self.parent(OPERATION, path)?;
+                remove::remove_file(object, parent.as_handle()).map_err(failed)
+            }
         }
     }
 

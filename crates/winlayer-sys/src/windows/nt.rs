@@ -279,18 +279,20 @@ pub(super) fn rename(
     set_information(object, FileRenameInformation, &buffer, len)
 }
 
-/// How a file that may not be written to refuses to be removed.
+/// What came of a removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Removed {
-    /// It is gone, or goes with the last handle.
+    /// It goes with this handle, or with the last one.
     Yes,
     /// READONLY must be taken off first: this system cannot ignore it.
     ReadOnly,
+    /// This system can only remove objects when their last handle is closed.
+    NotAtOnce,
 }
 
-/// Removes an open object when its handle is closed; its name is free then even if others have it
-/// open, where the system can do that (NTFS since Windows 10 1709).
-pub(super) fn remove(object: BorrowedHandle<'_>) -> Result<Removed> {
+/// Removes an open object: its name is free when *this* handle is closed, even if others have it
+/// open (NTFS since Windows 10 1709).
+pub(super) fn remove_at_once(object: BorrowedHandle<'_>) -> Result<Removed> {
     const DELETE: u64 = 1;
     const POSIX_SEMANTICS: u64 = 2;
     const IGNORE_READONLY_ATTRIBUTE: u64 = 0x10;
@@ -300,15 +302,29 @@ pub(super) fn remove(object: BorrowedHandle<'_>) -> Result<Removed> {
         DELETE | POSIX_SEMANTICS,
     ] {
         match set_information(object, FileDispositionInformationEx, &[flags], 4) {
+            Ok(()) => return Ok(Removed::Yes),
+            Err(Status(STATUS_CANNOT_DELETE)) => return Ok(Removed::ReadOnly),
             Err(status) if status.is_unknown_call() => {}
-            Err(Status(STATUS_CANNOT_DELETE)) => break,
-            removed => return removed.map(|()| Removed::Yes),
+            Err(status) => return Err(status),
         }
     }
-    match set_information(object, FileDispositionInformation, &[DELETE], 1) {
+    Ok(Removed::NotAtOnce)
+}
+
+/// Removes an open object when its last handle is closed.
+pub(super) fn remove_on_close(object: BorrowedHandle<'_>) -> Result<Removed> {
+    match set_information(object, FileDispositionInformation, &[1], 1) {
         Ok(()) => Ok(Removed::Yes),
         Err(Status(STATUS_CANNOT_DELETE)) => Ok(Removed::ReadOnly),
         Err(status) => Err(status),
+    }
+}
+
+/// Removes an open object as soon as this system can.
+pub(super) fn remove(object: BorrowedHandle<'_>) -> Result<Removed> {
+    match remove_at_once(object)? {
+        Removed::NotAtOnce => remove_on_close(object),
+        removed => Ok(removed),
     }
 }
 

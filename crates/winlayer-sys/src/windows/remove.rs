@@ -6,6 +6,7 @@ use std::{
         ffi::OsStrExt as _,
         io::{AsHandle as _, BorrowedHandle, OwnedHandle},
     },
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use windows_sys::{
@@ -59,7 +60,27 @@ pub(super) fn remove_object(object: OwnedHandle) -> io::Result<()> {
     match nt::remove(object.as_handle())? {
         Removed::Yes => Ok(()),
         Removed::ReadOnly => remove_read_only(object.as_handle()),
+        Removed::NotAtOnce => Err(io::ErrorKind::Unsupported.into()),
     }
+}
+
+/// Removes a file opened with [`OPEN_TO_REMOVE`] that lies in `parent`. Its name is free then, even
+/// if others have it open and the system keeps it until they close it.
+pub(super) fn remove_file(object: OwnedHandle, parent: BorrowedHandle<'_>) -> io::Result<()> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    if nt::remove_at_once(object.as_handle())? == Removed::Yes {
+        return Ok(());
+    }
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let other_name = format!(".removed-{}-{count}", std::process::id());
+    // Without this the name is taken until the last handle is closed, no more.
+    let _ = nt::rename(
+        object.as_handle(),
+        parent,
+        &nt::native_name(&other_name),
+        false,
+    );
+    remove_object(object)
 }
 
 /// READONLY belongs to the file, not to the name: other names get it back.
@@ -81,7 +102,7 @@ fn remove_read_only(object: BorrowedHandle<'_>) -> io::Result<()> {
     }
     match removed? {
         Removed::Yes => Ok(()),
-        Removed::ReadOnly => Err(io::ErrorKind::PermissionDenied.into()),
+        Removed::ReadOnly | Removed::NotAtOnce => Err(io::ErrorKind::PermissionDenied.into()),
     }
 }
 
