@@ -50,16 +50,20 @@ pub fn set(path: &Path, key: &str, value: Value) -> io::Result<()> {
 /// A dynamic disk of `bytes`.
 #[must_use]
 pub fn dynamic(bytes: u64, formatted: bool) -> Value {
-    json!({"kind": "dynamic", "bytes": bytes, "formatted": formatted})
+    // NTFS keeps one cluster for itself.
+    let volume = bytes.saturating_sub(4096);
+    json!({"kind": "dynamic", "bytes": bytes, "volume": volume, "formatted": formatted})
 }
 
 /// A disk that differs from `parent`, which it names by its path.
 #[must_use]
 pub fn differencing(parent: &Path) -> Value {
-    let below = read(parent);
-    let bytes = below.get("bytes").cloned().unwrap_or_default();
-    let formatted = below.get("formatted").cloned().unwrap_or_default();
-    json!({"kind": "differencing", "bytes": bytes, "formatted": formatted, "parent": parent.to_string_lossy()})
+    let mut disk = read(parent);
+    if let Some(disk) = disk.as_object_mut() {
+        disk.insert("kind".to_owned(), "differencing".into());
+        disk.insert("parent".to_owned(), parent.to_string_lossy().into());
+    }
+    disk
 }
 
 /// How long an attachment lasts.

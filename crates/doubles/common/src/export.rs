@@ -32,7 +32,7 @@ pub fn check_export(call: &mut Call, layer: &Path, folder: &Path) {
     if scratch::sandbox(layer).exists() {
         let volume = scratch::volume(layer);
         call.rule(
-            volume.exists(),
+            scratch::is_initialised(&volume),
             INVALID_STATE,
             "the scratch was never prepared, so it is not initialised",
         );

@@ -19,7 +19,7 @@ pub(crate) fn check_header(record: &Record, name_bytes: usize) -> Result<(), Str
             .name
             .strip_prefix(':')
             .and_then(|name| name.strip_suffix(":$DATA"));
-        if name_bytes % 2 != 0
+        if !name_bytes.is_multiple_of(2)
             || inner.is_none_or(|name| name.is_empty() || name.contains([':', '\\', '/', '\0']))
         {
             return Err(format!("{kind} is not named :name:$DATA"));
@@ -126,7 +126,7 @@ fn check_reparse(bytes: &[u8]) -> Result<(), String> {
         let offset = field(bytes, at, 2).unwrap_or_default() as usize;
         let size = field(bytes, at + 2, 2).unwrap_or_default() as usize;
         let end = buffer.get(offset + size..offset + size + 2);
-        if offset % 2 != 0 || size % 2 != 0 || end != Some(&[0, 0]) {
+        if !offset.is_multiple_of(2) || !size.is_multiple_of(2) || end != Some(&[0, 0]) {
             return Err("a reparse buffer with a name outside or without its NUL".to_owned());
         }
     }

@@ -238,10 +238,7 @@ pub fn check_prepare(call: &mut Call, layer: &Path, parents: &[PathBuf]) {
 ///
 /// Of the file system.
 pub fn prepare(layer: &Path, parents: &[PathBuf]) -> Result<(), Failure> {
-    let volume = volume(layer);
-    if !volume.exists() {
-        merged::materialise(parents, &volume)?;
-    }
+    initialise(&volume(layer), parents)?;
     set(layer, "prepared", true)
 }
 
@@ -257,10 +254,10 @@ pub fn check_unprepare(call: &mut Call, layer: &Path) {
 /// The rules of GetLayerMountPath.
 pub fn check_mounted(call: &mut Call, layer: &Path) {
     call.rule(layer.is_dir(), PATH_NOT_FOUND, "there is no such layer");
-    let scratch = sandbox(layer).exists();
+    let disk = sandbox(layer);
+    let mounted = is(layer, "activated") || disk::is_attached(&disk);
     call.rule(
-        // Attaching alone is enough (hcsshim wclayer/expandscratchsize.go).
-        !scratch || is(layer, "activated") || disk::is_attached(&sandbox(layer)),
+        !disk.exists() || mounted,
         NOT_READY,
         "a scratch has no path before ActivateLayer",
     );
@@ -279,9 +276,7 @@ pub fn mount_path(layer: &Path) -> Option<PathBuf> {
     if !sandbox(layer).exists() {
         return Some(layer.to_owned());
     }
-    let volume = volume(layer);
-    fs::create_dir_all(&volume).ok()?;
-    Some(PathBuf::from(format!(r"{}\", volume.display())))
+    Some(PathBuf::from(volume_of_disk(&sandbox(layer)).ok()?))
 }
 
 /// Whether `path` is the volume of a scratch.
@@ -298,6 +293,8 @@ pub fn is_volume(path: &Path) -> bool {
 pub fn volume_of_disk(disk: &Path) -> Result<String, Failure> {
     let volume = volume(disk.parent().unwrap_or(disk));
     fs::create_dir_all(&volume)?;
+    let disk = sys::plain(&disk.to_string_lossy()).into();
+    state::save(&state::file_for("volume-disk", &volume), &disk)?;
     Ok(format!(r"{}\", sys::plain(&volume.to_string_lossy())))
 }
 
@@ -330,10 +327,7 @@ pub fn check_attach_filter(call: &mut Call, volume: &Path, parents: &[PathBuf]) 
 ///
 /// Of the file system.
 pub fn attach_filter(volume: &Path, parents: &[PathBuf]) -> Result<(), Failure> {
-    if fs::read_dir(volume)?.next().is_none() {
-        fs::remove_dir(volume)?;
-        merged::materialise(parents, volume)?;
-    }
+    initialise(volume, parents)?;
     Ok(state::save(
         &state::file_for("filter", volume),
         &true.into(),
@@ -350,4 +344,26 @@ pub fn detach_filter(volume: &Path) -> Result<(), Failure> {
         &state::file_for("filter", volume),
         &false.into(),
     )?)
+}
+
+/// Whether the merged view was ever visible in `volume`.
+#[must_use]
+pub fn is_initialised(volume: &Path) -> bool {
+    fs::read_dir(volume).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+fn initialise(volume: &Path, parents: &[PathBuf]) -> Result<(), Failure> {
+    if is_initialised(volume) {
+        Ok(())
+    } else {
+        merged::materialise(parents, volume)
+    }
+}
+
+/// The disk of a volume, as long as one is known.
+#[must_use]
+pub fn disk_of_volume(volume: &Path) -> Option<PathBuf> {
+    state::load(&state::file_for("volume-disk", volume))
+        .as_str()
+        .map(sys::verbatim)
 }
