@@ -128,7 +128,7 @@ impl SysError {
 }
 
 /// What helps with a Win32 error code that says more than its kind.
-#[cfg_attr(not(any(windows, test)), allow(dead_code))]
+#[cfg_attr(not(windows), allow(dead_code))]
 fn windows_remedy(code: i32) -> Option<&'static str> {
     Some(match code {
         // ERROR_TOO_MANY_OPEN_FILES, ERROR_NO_SYSTEM_RESOURCES
