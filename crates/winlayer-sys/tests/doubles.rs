@@ -178,6 +178,8 @@ fn vmcompute_gets_what_it_wants() {
                     "DestroyLayer",
                 ]
             );
+            // The length of the partition, and the volume grown to it.
+            assert_eq!(doubles.calls_of("DeviceIoControl").len(), 2);
             let prepare = &doubles.calls_of("PrepareLayer")[0];
             let parents = prepare.parents();
             // Immediate parent first.

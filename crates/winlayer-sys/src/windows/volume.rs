@@ -9,7 +9,7 @@ use std::{
 };
 
 use windows_sys::Win32::{
-    Foundation::{GENERIC_READ, LocalFree},
+    Foundation::{GENERIC_READ, HANDLE, LocalFree},
     Security::{
         ACL,
         Authorization::{
@@ -19,16 +19,14 @@ use windows_sys::Win32::{
         },
         DACL_SECURITY_INFORMATION, NO_INHERITANCE, PSECURITY_DESCRIPTOR, PSID,
     },
-    Storage::FileSystem::{GetDiskFreeSpaceExW, GetDiskFreeSpaceW, READ_CONTROL, WRITE_DAC},
-    System::{
-        IO::DeviceIoControl,
-        Ioctl::{FSCTL_EXTEND_VOLUME, IOCTL_DISK_GET_LENGTH_INFO},
-    },
+    Storage::FileSystem::{FILE_FLAG_BACKUP_SEMANTICS, READ_CONTROL, WRITE_DAC},
+    System::Ioctl::{FSCTL_EXTEND_VOLUME, IOCTL_DISK_GET_LENGTH_INFO},
 };
+use windows_sys::core::PCWSTR;
 
 use super::{
     computestorage::io_error,
-    library::{check_win32, last_error},
+    library::{check_win32, functions_of, last_error},
     text::{verbatim, wide},
 };
 use crate::PlatformError;
@@ -40,29 +38,60 @@ const _: () = {
     assert!(IOCTL_DISK_GET_LENGTH_INFO == 0x0007_405c);
 };
 
+functions_of! {
+    /// What is asked of volumes: kernel32.dll, or its stand-in in tests.
+    Volumes = "kernel32.dll";
+    fn DeviceIoControl(
+        device: HANDLE, code: u32, input: *const c_void, input_bytes: u32, output: *mut c_void,
+        output_bytes: u32, returned: *mut u32, overlapped: *const c_void,
+    ) -> i32;
+    fn GetDiskFreeSpaceW(
+        root: PCWSTR, sectors: *mut u32, bytes: *mut u32, free: *mut u32, clusters: *mut u32,
+    ) -> i32;
+    fn GetDiskFreeSpaceExW(
+        directory: PCWSTR, available: *mut u64, total: *mut u64, free: *mut u64,
+    ) -> i32;
+}
+
+/// For the volumes of scratches, which are folders in tests.
+fn of_scratches() -> Result<Volumes> {
+    #[cfg(feature = "doubles")]
+    if std::env::var_os("WINLAYER_DOUBLES").is_some() {
+        return super::library::Library::load("winlayer_backup.dll").map(Volumes);
+    }
+    Volumes::load()
+}
+
 /// Lets the NTFS volume fill its partition. `volume` is `\\?\Volume{...}\`. Nothing happens when it
 /// does already: the call would be refused then (hcsshim `wclayer/expandscratchsize.go`).
 pub(super) fn grow(volume: &str) -> Result<()> {
     let name = volume.trim_end_matches('\\');
     let path = Path::new(name);
     // A device has no trailing separator, its root directory has one.
-    let device = OpenOptions::new().read(true).write(true).open(path);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    if cfg!(feature = "doubles") {
+        // A folder, in tests.
+        options.custom_flags(FILE_FLAG_BACKUP_SEMANTICS);
+    }
+    let device = options.open(path);
     let device = device.map_err(|source| io_error("CreateFileW", path, &source))?;
 
+    let volumes = of_scratches()?;
     let mut partition = 0i64;
     let (no_input, bytes) = (ptr::null(), size_of::<i64>());
     control(
         "IOCTL_DISK_GET_LENGTH_INFO",
         IOCTL_DISK_GET_LENGTH_INFO,
-        (&device, path),
+        (&volumes, &device, path),
         (no_input, 0),
         ((&raw mut partition).cast(), bytes),
     )?;
     let partition = partition.cast_unsigned();
 
     let root = format!(r"{name}\");
-    let units = Units::of(&root)?;
-    let held = total_bytes(&root)? / units.cluster();
+    let units = Units::of(&volumes, &root)?;
+    let held = space_by(&volumes, &root)?.1 / units.cluster();
     let wanted = partition / units.cluster();
     // NTFS keeps one cluster for itself.
     if held.saturating_add(1) >= wanted {
@@ -72,7 +101,7 @@ pub(super) fn grow(volume: &str) -> Result<()> {
     control(
         "FSCTL_EXTEND_VOLUME",
         FSCTL_EXTEND_VOLUME,
-        (&device, path),
+        (&volumes, &device, path),
         ((&raw const sectors).cast(), size_of::<u64>()),
         (ptr::null_mut(), 0),
     )
@@ -81,15 +110,16 @@ pub(super) fn grow(volume: &str) -> Result<()> {
 fn control(
     call: &'static str,
     code: u32,
-    (device, path): (&File, &Path),
+    (volumes, device, path): (&Volumes, &File, &Path),
     (input, input_bytes): (*const c_void, usize),
     (output, output_bytes): (*mut c_void, usize),
 ) -> Result<()> {
+    let device_io_control = volumes.DeviceIoControl()?;
     let mut returned = 0;
     // SAFETY: the handle is open; the buffers are as long as said, or null with length 0; the call is
     // not asynchronous.
     let done = unsafe {
-        DeviceIoControl(
+        device_io_control(
             device.as_raw_handle(),
             code,
             input,
@@ -97,7 +127,7 @@ fn control(
             output,
             output_bytes as u32,
             &mut returned,
-            ptr::null_mut(),
+            ptr::null(),
         )
     };
     if done == 0 {
@@ -113,12 +143,13 @@ struct Units {
 }
 
 impl Units {
-    fn of(root: &str) -> Result<Self> {
+    fn of(volumes: &Volumes, root: &str) -> Result<Self> {
+        let get = volumes.GetDiskFreeSpaceW()?;
         let wide_root = wide(root);
         let (mut sectors, mut bytes, mut free, mut all) = (0, 0, 0, 0);
         // SAFETY: the string ends with a NUL and outlives the call; the numbers are ours to write.
         let done = unsafe {
-            GetDiskFreeSpaceW(
+            get(
                 wide_root.as_ptr(),
                 &mut sectors,
                 &mut bytes,
@@ -142,17 +173,18 @@ impl Units {
     }
 }
 
-fn total_bytes(root: &str) -> Result<u64> {
-    space(root).map(|(_, total)| total)
-}
-
 /// Bytes the user may still write on the volume of a directory, and in all.
 pub(super) fn space(directory: &str) -> Result<(u64, u64)> {
+    space_by(&Volumes::load()?, directory)
+}
+
+fn space_by(volumes: &Volumes, directory: &str) -> Result<(u64, u64)> {
+    let get = volumes.GetDiskFreeSpaceExW()?;
     let wide_path = wide(directory);
     let (mut available, mut total) = (0, 0);
     // SAFETY: the string ends with a NUL and outlives the call; the numbers are ours to write.
     let done = unsafe {
-        GetDiskFreeSpaceExW(
+        get(
             wide_path.as_ptr(),
             &mut available,
             &mut total,
@@ -279,7 +311,7 @@ mod tests {
 
     #[test]
     fn units_of_a_volume_are_not_zero() {
-        let units = Units::of(r"C:\").unwrap();
+        let units = Units::of(&Volumes::load().unwrap(), r"C:\").unwrap();
         assert!(units.cluster() >= 512);
         let (available, total) = space(r"C:\").unwrap();
         assert!(available <= total && total > 0);
