@@ -4,6 +4,7 @@ mod bench;
 mod fuzz;
 mod run;
 mod test;
+mod windows;
 
 use std::process::ExitCode;
 

@@ -4,7 +4,10 @@ use std::{env, process::Command, time::Instant};
 
 use anyhow::Result;
 
-use crate::run::{command, run, works};
+use crate::{
+    run::{command, run, works},
+    windows,
+};
 
 const CARGO_DENY: &str = "0.20.2";
 
@@ -34,10 +37,14 @@ pub fn test() -> Result<()> {
     })?;
     let deny = ["deny", "check", "licenses", "bans", "sources"];
     step("licences, bans, sources", || run(&mut cargo(&deny)))?;
+    let untested = step("Windows", windows::test)?;
     println!(
         "\neverything passed in {:.0} s",
         started.elapsed().as_secs_f64()
     );
+    if let Some(untested) = untested {
+        println!("\nNOT TESTED: {untested}");
+    }
     Ok(())
 }
 
@@ -59,15 +66,15 @@ pub fn setup() -> Result<()> {
     Ok(())
 }
 
-fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     println!("\n── {name}");
     let started = Instant::now();
-    work()?;
+    let done = work()?;
     println!("── {name}: {:.0} s", started.elapsed().as_secs_f64());
-    Ok(())
+    Ok(done)
 }
 
-fn cargo(arguments: &[&str]) -> Command {
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     command(&cargo, arguments)
 }

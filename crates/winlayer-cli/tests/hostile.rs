@@ -12,12 +12,12 @@ mod common;
 
 use common::{Answer, Place};
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, UNIX_EPOCH};
 use winlayer_testkit::{
     Compression, Expect, Fact, HostileCase, LayoutBuilder, Refusal, Victim, hostile_cases,
     memory_dir,
@@ -217,8 +217,10 @@ impl Tree {
                 _ => false,
             },
             Fact::Modified(path, seconds) => self.find(path).is_some_and(|path| {
+                let since = UNIX_EPOCH + Duration::from_secs(u64::try_from(*seconds).unwrap());
                 path.symlink_metadata()
-                    .is_ok_and(|found| found.mtime() == *seconds)
+                    .and_then(|found| found.modified())
+                    .is_ok_and(|found| (since..since + Duration::from_secs(1)).contains(&found))
             }),
             Fact::Spelled(path) if path == self.below => true,
             Fact::Spelled(path) => {
@@ -235,8 +237,10 @@ impl Tree {
         }
     }
 
-    fn inode(&self, path: &str) -> Option<u64> {
-        Some(self.find(path)?.symlink_metadata().ok()?.ino())
+    fn inode(&self, path: &str) -> Option<(u64, u64)> {
+        let path = self.find(path)?;
+        let dir = winlayer_sys::Dir::open_ambient(path.parent()?).ok()?;
+        Some(dir.stat(path.file_name()?.to_str()?).ok()??.inode)
     }
 
     /// Component by component: the exact name, else one that differs in case only.

@@ -23,7 +23,7 @@ struct Inner {
 }
 
 // Only a `Dir` makes errors.
-#[cfg_attr(not(any(unix, test)), allow(dead_code))]
+#[cfg_attr(not(any(unix, windows, test)), allow(dead_code))]
 impl SysError {
     /// `operation` reads as a verb with its object: "create file".
     pub(crate) fn new(
@@ -73,6 +73,17 @@ impl SysError {
         self.0.violation
     }
 
+    /// Whether this file system, or what the process may do, allows no such objects at all; nothing
+    /// was made.
+    pub fn is_unsupported(&self) -> bool {
+        #[cfg(windows)]
+        if let Some(code) = self.0.source.raw_os_error() {
+            // ERROR_INVALID_FUNCTION, ERROR_NOT_SUPPORTED, ERROR_PRIVILEGE_NOT_HELD
+            return matches!(code, 1 | 50 | 1314);
+        }
+        self.io_kind() == io::ErrorKind::Unsupported
+    }
+
     /// The path the operation was for, relative to the handle it was called on.
     pub fn path(&self) -> &str {
         &self.0.path
@@ -83,6 +94,10 @@ impl SysError {
         use io::ErrorKind::*;
         if self.is_unsafe() {
             return Some("a link must not stand there; nothing was followed");
+        }
+        #[cfg(windows)]
+        if let Some(remedy) = self.0.source.raw_os_error().and_then(windows_remedy) {
+            return Some(remedy);
         }
         match self.io_kind() {
             StorageFull => Some("free some space on that file system and run again"),
@@ -110,6 +125,35 @@ impl SysError {
             },
         }
     }
+}
+
+/// What helps with a Win32 error code that says more than its kind.
+#[cfg_attr(not(windows), allow(dead_code))]
+fn windows_remedy(code: i32) -> Option<&'static str> {
+    Some(match code {
+        // ERROR_TOO_MANY_OPEN_FILES, ERROR_NO_SYSTEM_RESOURCES
+        4 | 1450 => {
+            "the system has all the handles it can spare open; close programs and run again"
+        }
+        // ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION
+        32 | 33 => {
+            "another process has the file open; virus scanners do that: \
+             exclude the folder from scanning and run again"
+        }
+        // ERROR_NOT_SUPPORTED
+        50 => "this file system cannot do that; choose a folder on an NTFS volume",
+        // ERROR_USER_MAPPED_FILE
+        1224 => "another process has the file mapped; end it and run again",
+        // ERROR_PRIVILEGE_NOT_HELD
+        1314 => "run as administrator",
+        // ERROR_VIRUS_INFECTED, ERROR_VIRUS_DELETED
+        225 | 226 => "the virus scanner took the file away: exclude the folder from scanning",
+        // ERROR_CLOUD_FILE_*
+        358..=404 => "the folder is synchronised with a cloud service; choose another",
+        // ERROR_FILE_CORRUPT, ERROR_DISK_CORRUPT
+        1392 | 1393 => "the file system is damaged; check it with chkdsk",
+        _ => return None,
+    })
 }
 
 impl fmt::Display for SysError {

@@ -50,13 +50,27 @@
 //! ```
 
 mod error;
-#[cfg(unix)]
+#[cfg(windows)]
+pub mod facts;
+mod hcs;
+#[cfg(any(unix, windows))]
 mod path;
+mod platform_error;
 mod stat;
 #[cfg(unix)]
 mod unix;
+#[cfg(windows)]
+#[allow(unsafe_code, reason = "calls of the system")]
+mod windows;
 
 pub use error::SysError;
+pub use hcs::{InvalidLayerGuid, LayerGuid, ParentLayer, SchemaVersion, layer_data_json};
+pub use platform_error::{PlatformCode, PlatformError};
 pub use stat::{DirEntry, FileKind, Stat, UnixTime};
 #[cfg(unix)]
 pub use unix::{Backend, Dir, set_file_times};
+#[cfg(windows)]
+pub use windows::{
+    BackupReader, BackupWriter, BasicInfo, Dir, Family, HostCompute, Object, ObjectAccess,
+    ObjectKind, Privilege, PrivilegeGuard, Privileges, set_file_times, virtdisk,
+};

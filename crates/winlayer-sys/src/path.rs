@@ -10,12 +10,34 @@ pub(crate) fn objection(path: &str, may_be_empty: bool) -> Option<&'static str> 
     if path.as_bytes().contains(&0) {
         return Some("the path contains a NUL");
     }
-    path.split('/').find_map(|component| match component {
+    let objection = path.split('/').find_map(|component| match component {
         "" => Some("the path is absolute or has an empty component"),
         "." => Some("the path has a `.` component"),
         ".." => Some("the path has a `..` component"),
         _ => None,
+    });
+    objection.or_else(|| {
+        if cfg!(windows) {
+            windows_objection(path)
+        } else {
+            None
+        }
     })
+}
+
+/// What else is no ordinary component on Windows: `\` separates, `:` leads to a stream or a drive.
+#[cfg_attr(not(any(windows, test)), allow(dead_code))]
+fn windows_objection(path: &str) -> Option<&'static str> {
+    /// What the length field of a UNICODE_STRING can say, in UTF-16 units.
+    const LONGEST: usize = 32_767;
+    match path {
+        _ if path.contains('\\') => Some("the path contains a `\\`"),
+        _ if path.contains(':') => Some("the path contains a `:`"),
+        _ if path.len() > LONGEST && path.encode_utf16().count() > LONGEST => {
+            Some("the path is longer than 32767 characters")
+        }
+        _ => None,
+    }
 }
 
 /// The directory part ("" for none) and the last component.
@@ -24,6 +46,7 @@ pub(crate) fn split(path: &str) -> (&str, &str) {
 }
 
 /// What remains of `path` below `ancestor`, "" when they are equal; `None` if it is no ancestor.
+#[cfg(any(unix, test))]
 pub(crate) fn strip_ancestor<'a>(path: &'a str, ancestor: &str) -> Option<&'a str> {
     let rest = path.strip_prefix(ancestor)?;
     if rest.is_empty() || ancestor.is_empty() {
@@ -67,7 +90,7 @@ mod tests {
 
     #[test]
     fn only_relative_paths_of_ordinary_components_are_accepted() {
-        for path in ["a", "a/b", "a/b.c/..d/e..", " ", "\\", "a\nb", "..."] {
+        for path in ["a", "a/b", "a/b.c/..d/e..", " ", "a\nb", "..."] {
             assert_eq!(objection(path, false), None, "{path:?}");
         }
         for path in [
@@ -76,6 +99,16 @@ mod tests {
             assert!(objection(path, false).is_some(), "{path:?}");
         }
         assert_eq!(objection("", true), None);
+    }
+
+    #[test]
+    fn windows_also_refuses_streams_drives_and_its_own_separator() {
+        for path in ["a:b", "C:", ":", "a/b:c/d", "\\", "a\\..\\b", r"\\?\C"] {
+            assert!(windows_objection(path).is_some(), "{path:?}");
+        }
+        assert_eq!(windows_objection(&"\u{e9}".repeat(32_767)), None);
+        assert!(windows_objection(&"e".repeat(32_768)).is_some());
+        assert!(windows_objection(&"\u{1f600}".repeat(16_384)).is_some());
     }
 
     #[test]

@@ -189,6 +189,11 @@ impl Dir {
         })
     }
 
+    /// As [`Self::symlink`]; Windows tells links to directories apart from others.
+    pub fn symlink_to_directory(&self, target: &str, path: &str) -> Result<()> {
+        self.symlink(target, path)
+    }
+
     /// The text of a symbolic link.
     pub fn read_link(&self, path: &str) -> Result<PathBuf> {
         use std::{ffi::OsString, os::unix::ffi::OsStringExt as _};

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`raw_tar`] | [`RawTar`]: tar blocks as told, also deliberately wrong ones; independent of `winlayer-tar` |
 //! | [`layout`] | [`LayoutBuilder`]: an OCI layout from layer tars, truthful or lying |
+//! | [`doubles`] | [`Doubles`]: the stand-ins for Windows' layer DLLs, and what they were asked |
 //! | [`faulty_registry`] | [`FaultyRegistry`]: a registry that fails as programmed and logs every request |
 //! | [`registry`] | [`Registry`]: the reference registry as a child process, plain or with TLS and passwords |
 //! | [`hostile`] | what a hostile publisher may try, as layer tars with the outcome required |
@@ -19,6 +20,7 @@
     reason = "a test double that cannot do its work should end the test"
 )]
 
+pub mod doubles;
 pub mod faulty_registry;
 pub mod hostile;
 pub mod layout;
@@ -27,6 +29,7 @@ pub mod registry;
 pub mod snapshot;
 pub mod tools;
 
+pub use doubles::{DoubleCall, Doubles};
 pub use faulty_registry::{Auth, Fault, FaultyRegistry, Host, Request, Target, Times};
 pub use hostile::{Expect, Fact, HostileCase, Refusal, hostile_cases};
 pub use layout::{Compression, LayerSpec, Layout, LayoutBuilder, LayoutLayer};

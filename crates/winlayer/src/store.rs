@@ -126,7 +126,9 @@ impl LayerStore {
     /// When the store cannot be read.
     pub fn layer_folder(&self, chain_id: ChainId) -> Result<Option<PathBuf>> {
         let path = layer_path(chain_id);
-        Ok(self.dir.stat(&path)?.map(|_| self.root.join(path)))
+        let found = self.dir.stat(&path)?;
+        // Component by component, for the system's own separators.
+        Ok(found.map(|_| self.root.join(LAYERS).join(chain_id.hex())))
     }
 
     /// The chain of an unpacked layer.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -47,16 +46,13 @@ pub(crate) fn assert_same(found: &Snapshot, expected: &Snapshot) {
     );
 }
 
-fn walk(root: &Path, dir: &Path, seen: &mut Snapshot, links: &mut BTreeMap<u64, String>) {
+fn walk(root: &Path, dir: &Path, seen: &mut Snapshot, links: &mut BTreeMap<(u64, u64), String>) {
     let mut entries: Vec<_> = fs::read_dir(dir).unwrap().map(Result::unwrap).collect();
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let path = entry.path();
-        let name = path
-            .strip_prefix(root)
-            .unwrap()
-            .to_string_lossy()
-            .into_owned();
+        let name = path.strip_prefix(root).unwrap().to_string_lossy();
+        let name = name.replace('\\', "/");
         let metadata = path.symlink_metadata().unwrap();
         let what = if metadata.is_dir() {
             walk(root, &path, seen, links);
@@ -64,7 +60,11 @@ fn walk(root: &Path, dir: &Path, seen: &mut Snapshot, links: &mut BTreeMap<u64, 
         } else if metadata.is_symlink() {
             format!("link to {}", fs::read_link(&path).unwrap().display())
         } else {
-            let first = links.entry(metadata.ino()).or_insert_with(|| name.clone());
+            let file = winlayer_sys::Dir::open_ambient(dir).unwrap();
+            let file = file.stat(entry.file_name().to_str().unwrap()).unwrap();
+            let first = links
+                .entry(file.unwrap().inode)
+                .or_insert_with(|| name.clone());
             format!(
                 "{} {} inode of {first}",
                 content(root, &path),
@@ -83,7 +83,8 @@ fn content(root: &Path, path: &Path) -> String {
         .is_some_and(|extension| extension == "json")
         && let Ok(text) = str::from_utf8(&bytes)
     {
-        bytes = text.replace(&*root.to_string_lossy(), "ROOT").into_bytes();
+        let root = serde_json::to_string(&*root.to_string_lossy()).unwrap();
+        bytes = text.replace(root.trim_matches('"'), "ROOT").into_bytes();
     }
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
@@ -92,11 +93,15 @@ fn content(root: &Path, path: &Path) -> String {
 
 /// Times of an image are long ago; times of the test itself do not count.
 fn time(metadata: &Metadata) -> String {
+    let modified = metadata.modified().unwrap();
     let age = SystemTime::now()
-        .duration_since(metadata.modified().unwrap())
+        .duration_since(modified)
         .unwrap_or_default();
     if age < Duration::from_hours(24) {
         return "now".to_owned();
     }
-    format!("{}.{:09}", metadata.mtime(), metadata.mtime_nsec())
+    match modified.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => format!("{}.{:09}", after.as_secs(), after.subsec_nanos()),
+        Err(before) => format!("-{:?}", before.duration()),
+    }
 }

@@ -93,9 +93,12 @@ impl LayerStore {
             fs::remove_dir(&path).map_err(failed)?;
         }
         self.dir.remove_file(STORE_FILE)?;
+        // Windows removes no directory while it or what it held is open.
+        let Self { root, dir, .. } = self;
+        drop((marker, dir));
         if made.root {
             // Not empty when another process has begun a store in its place.
-            let _ = fs::remove_dir(&self.root);
+            let _ = fs::remove_dir(&root);
         }
         Ok(())
     }

@@ -88,6 +88,8 @@ impl Ingest<'_> {
     /// Flushes the layer to stable storage, then makes it visible.
     pub(crate) fn publish(mut self) -> Result<()> {
         self.dir.sync_all()?;
+        // Windows renames no directory while it is open.
+        self.dir = self.store.dir.open_dir(INGEST)?;
         self.store.publish_layer(self.id)?;
         self.published = true;
         Ok(())

@@ -106,6 +106,8 @@ fn build(
         write_metadata(&merge, &mut writer, &sorted, file)?;
     }
     let times = writer.root_times(top);
+    // With its directories open, Windows would not rename the tree.
+    drop(writer);
     let (accessed, written) = (unix_time(times.accessed), unix_time(times.written));
     staging.dir().set_times(TREE, accessed, written)?;
     // The metadata first: a file without its tree misleads nobody, the next run replaces it.

@@ -190,7 +190,9 @@ fn an_unpacked_image_is_reused_at_once() {
     // The best of a few, because other programs run on this machine too.
     let seconds = (0..5).map(|_| place.unpack_image(&image).unwrap().seconds);
     let seconds = seconds.fold(again.seconds, f64::min);
-    assert!(seconds < 0.05, "{seconds} s");
+    // Every call takes longer in Wine.
+    let most = if cfg!(windows) { 1.0 } else { 0.05 };
+    assert!(seconds < most, "{seconds} s");
     assert_eq!(again.chain, first.chain);
     assert_eq!(again.uvm, first.uvm);
     assert_eq!(snapshot(&place.store()), before);

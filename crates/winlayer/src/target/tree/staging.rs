@@ -25,10 +25,17 @@ pub(crate) struct Staging {
     parent_path: PathBuf,
     /// Name of the result.
     name: String,
-    /// Name of the staging directory.
-    staging_name: String,
+    // Dropped in this order: Windows removes no directory while it or what it holds is open.
     dir: Dir,
     _lock: File,
+    garbage: Garbage,
+}
+
+/// The staging directory, removed with all it still holds when this is dropped.
+#[derive(Debug)]
+struct Garbage {
+    parent: Dir,
+    name: String,
 }
 
 impl Staging {
@@ -64,14 +71,17 @@ impl Staging {
         for attempt in 0..100 {
             let staging_name = format!("{prefix}{}-{attempt}", process::id());
             if let Some((dir, lock)) = claim(&parent, &staging_name)? {
-                let name = name.to_owned();
+                let garbage = Garbage {
+                    parent: parent.open_dir("")?,
+                    name: staging_name,
+                };
                 return Ok(Self {
                     parent,
                     parent_path,
-                    name,
-                    staging_name,
+                    name: name.to_owned(),
                     dir,
                     _lock: lock,
+                    garbage,
                 });
             }
         }
@@ -89,7 +99,7 @@ impl Staging {
 
     /// The staging directory by its host path, for what only takes paths.
     pub(crate) fn path(&self) -> PathBuf {
-        self.parent_path.join(&self.staging_name)
+        self.parent_path.join(&self.garbage.name)
     }
 
     /// Moves what was built as `built` to the destination, replacing a file or an empty directory.
@@ -99,10 +109,10 @@ impl Staging {
     }
 }
 
-impl Drop for Staging {
+impl Drop for Garbage {
     fn drop(&mut self) {
         // What cannot be removed now is removed by the next start.
-        let _ = self.parent.remove_all(&self.staging_name);
+        let _ = self.parent.remove_all(&self.name);
     }
 }
 
@@ -135,8 +145,16 @@ fn remove_garbage(parent: &Dir, prefix: &str) -> Result<()> {
         let Ok(dir) = parent.open_dir(name) else {
             continue;
         };
-        match dir.open_file(LOCK) {
-            Ok(lock) if lock.try_lock().is_ok() => parent.remove_all(name)?,
+        let lock = dir.open_file(LOCK);
+        // Windows removes no directory while it is open.
+        drop(dir);
+        match lock {
+            Ok(lock) if lock.try_lock().is_ok() => {
+                if cfg!(windows) {
+                    drop(lock);
+                }
+                parent.remove_all(name)?;
+            }
             Ok(_) => {}
             // Killed between making the directory and its lock, so there is nothing inside.
             Err(_) => drop(fs::remove_dir(parent.path().join(name))),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, io};
 
 use winlayer_metadata::{FileAttributes, FileTime, FileTimes};
-use winlayer_sys::{UnixTime, set_file_times};
+use winlayer_sys::{Dir, UnixTime, set_file_times};
 use winlayer_tar::{AlternateStream, Body, Object, ObjectKind};
 
 use super::{
@@ -33,6 +33,9 @@ pub(super) struct TreeWriter {
     last_has_losses: bool,
     links_outside: u64,
     first_link_outside: Option<String>,
+    /// Links the file system, or Windows for want of a privilege, would not make.
+    links_refused: u64,
+    first_link_refused: Option<String>,
     buffer: Vec<u8>,
 }
 
@@ -57,6 +60,8 @@ impl TreeWriter {
             last_has_losses: false,
             links_outside: 0,
             first_link_outside: None,
+            links_refused: 0,
+            first_link_refused: None,
             buffer: Vec::new(),
         }
     }
@@ -213,16 +218,29 @@ impl TreeWriter {
         let name = view.names().name(node);
         let stands_as = match symlink::translate(view, root, &parent, target) {
             Ok(text) => {
-                self.handles.parent_of(view, node)?.symlink(&text, name)?;
-                StandsAs::Symlink(text)
+                let parent = self.handles.parent_of(view, node)?;
+                let made = match link.directory {
+                    true => parent.symlink_to_directory(&text, name),
+                    false => parent.symlink(&text, name),
+                };
+                match made {
+                    Ok(()) => StandsAs::Symlink(text),
+                    Err(error) if error.is_unsupported() => {
+                        self.links_refused += 1;
+                        self.first_link_refused.get_or_insert_with(|| {
+                            let cause = std::error::Error::source(&error);
+                            let cause = cause.map(ToString::to_string).unwrap_or_default();
+                            format!("\"{}\" ({cause})", escape(&path))
+                        });
+                        make_placeholder(parent, name, link.directory)?
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
             Err(why) => {
                 self.note_outside(&path, target, why);
                 let parent = self.handles.parent_of(view, node)?;
-                match link.directory {
-                    true => parent.create_dir(name).map(|()| StandsAs::EmptyDirectory)?,
-                    false => parent.create_file(name).map(|_| StandsAs::EmptyFile)?,
-                }
+                make_placeholder(parent, name, link.directory)?
             }
         };
         self.set_times(view, node, &link.times)?;
@@ -248,6 +266,12 @@ impl TreeWriter {
             warnings.push(format!(
                 "{} links lead out of the tree and became empty files or directories; the first is {first}",
                 self.links_outside
+            ));
+        }
+        if let Some(first) = &self.first_link_refused {
+            warnings.push(format!(
+                "{} links could not be made here and became empty files or directories; the first is {first}",
+                self.links_refused
             ));
         }
         if self.spool.is_none() && self.objects_with_losses > 0 {
@@ -338,6 +362,14 @@ impl Sink for TreeWriter {
             .push(Stream::new(&stream.name, size, crc32, content));
         Ok(())
     }
+}
+
+/// What stands where no link can.
+fn make_placeholder(parent: &Dir, name: &str, directory: bool) -> Result<StandsAs> {
+    Ok(match directory {
+        true => parent.create_dir(name).map(|()| StandsAs::EmptyDirectory)?,
+        false => parent.create_file(name).map(|_| StandsAs::EmptyFile)?,
+    })
 }
 
 /// Writes through and keeps the CRC-32.

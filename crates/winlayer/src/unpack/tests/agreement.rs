@@ -88,7 +88,7 @@ fn staged(folder: &Path, path: &str, directory: bool) -> Seen {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(windows) { 6 } else { 60 }, ..ProptestConfig::default() })]
 
     #[test]
     fn folders_tell_the_same_story_as_the_merge(layers in layers(), hostile in prop::bool::weighted(0.3)) {
