@@ -30,7 +30,14 @@
 //!
 //! # Platforms
 //!
-//! Linux and macOS. On other systems the crate has only its plain types: there is no [`Dir`] yet.
+//! Linux, macOS and Windows. On other systems the crate has only its plain types.
+//!
+//! On Windows every open is one `NtCreateFile` relative to the root's handle with `OBJ_DONT_REPARSE`,
+//! which fails at any link, the last component's own only when the link itself is meant
+//! (`FILE_OPEN_REPARSE_POINT`). `:` and `\` are refused as well. Renames and hard links name one
+//! component in an open directory. A removed file's name is free at once where the system can do
+//! that (NTFS since Windows 10 1709); elsewhere the file is renamed first, and goes with its last
+//! handle. Windows renames no directory while anything below it is open.
 //!
 //! # Example
 //!

@@ -199,7 +199,7 @@ mod tests {
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    for _ in 0..100 {
+                    for _ in 0..if cfg!(windows) { 20 } else { 100 } {
                         let store = LayerStore::open_or_create(&root).unwrap();
                         for name in DIRECTORIES {
                             assert!(store.dir.stat(name).unwrap().is_some(), "{name}");
