@@ -1,6 +1,12 @@
 //! The doubles of computestorage.dll and virtdisk.dll: documents, disks and their handles.
 #![cfg(windows)]
-#![allow(unsafe_code, reason = "calls exports of a library")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, which end the test"
+)]
 
 mod driver;
 
@@ -238,15 +244,15 @@ fn a_scratch_disk_is_mounted_while_its_handle_is_open() {
         "HcsGetLayerVhdMountPath",
     );
     let mut volume = ptr::null_mut();
-    // SAFETY: the handle is open, the out argument lives across the call.
     assert_eq!(
+        // SAFETY: the handle is open, the out argument lives across the call.
         unsafe { path_of(handle, &raw mut volume) },
         0x8007_0015,
         "not attached"
     );
     let attach: Attach = export(&driver.doubles, "virtdisk.dll", "AttachVirtualDisk");
-    // SAFETY: the handle is open.
     assert_eq!(
+        // SAFETY: the handle is open.
         unsafe { attach(handle, ptr::null(), 0x22, 0, ptr::null(), ptr::null()) },
         0
     );
@@ -283,8 +289,8 @@ fn a_scratch_disk_is_mounted_while_its_handle_is_open() {
     let activate: OnLayer = export(&driver.doubles, "vmcompute.dll", "ActivateLayer");
     let arguments = Arguments::new(&[]);
     let info = arguments.info();
-    // SAFETY: structures and strings live across the call.
     assert_eq!(
+        // SAFETY: structures and strings live across the call.
         unsafe { activate(&raw const info, plain(&scratch).as_ptr()) },
         0,
         "closing has detached it"
