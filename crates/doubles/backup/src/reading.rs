@@ -88,10 +88,10 @@ pub unsafe extern "system" fn BackupRead(
             return answer(failure.code);
         }
     }
-    // SAFETY: not null unless nothing is to be read; the caller says how long it is.
     let room = if length == 0 {
         &mut []
     } else {
+        // SAFETY: not null unless nothing is to be read; the caller says how long it is.
         unsafe { std::slice::from_raw_parts_mut(buffer, length as usize) }
     };
     let result = stream.give(&given, room);

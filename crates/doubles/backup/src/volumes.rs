@@ -89,8 +89,8 @@ pub unsafe extern "system" fn DeviceIoControl(
                 INVALID_ARGUMENT,
                 "not a number of sectors",
             );
-            // SAFETY: null, or 8 bytes of the caller.
             let sectors = if input_bytes == 8 && !input.is_null() {
+                // SAFETY: null, or 8 bytes of the caller.
                 unsafe { input.cast::<u64>().read_unaligned() }
             } else {
                 0

@@ -91,10 +91,10 @@ pub unsafe extern "system" fn BackupWrite(
             return answer(failure.code);
         }
     }
-    // SAFETY: not null unless nothing is to be written; the caller says how long it is.
     let bytes = if length == 0 {
         &[]
     } else {
+        // SAFETY: not null unless nothing is to be written; the caller says how long it is.
         unsafe { std::slice::from_raw_parts(buffer, length as usize) }
     };
     let result = stream.take(&given, bytes);

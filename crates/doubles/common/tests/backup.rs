@@ -1,6 +1,12 @@
 //! Streams through the doubles of BackupWrite and BackupRead.
 #![cfg(windows)]
-#![allow(unsafe_code, reason = "calls exports of a library")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, which end the test"
+)]
 
 mod driver;
 

@@ -1,6 +1,12 @@
 //! Every rule of an import can be broken, and is then seen.
 #![cfg(windows)]
-#![allow(unsafe_code, reason = "calls exports of a library")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, which end the test"
+)]
 
 mod driver;
 
@@ -305,6 +311,6 @@ fn failures_are_injected_before_or_after_the_effect() {
     assert!(import.layer.join("Files").exists());
     let calls = import.driver.doubles.calls_of("ImportLayer");
     assert!(calls.iter().all(|call| call.flag("injected")), "{calls:#?}");
-    assert_eq!(calls[0].parents(), [import.base.clone()]);
+    assert_eq!(calls[0].parents(), std::slice::from_ref(&import.base));
     import.driver.doubles.assert_clean();
 }

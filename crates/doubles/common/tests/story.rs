@@ -1,6 +1,12 @@
 //! A whole life of layers with vmcompute's double: base, diff, scratch, export.
 #![cfg(windows)]
-#![allow(unsafe_code, reason = "calls exports of a library")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, which end the test"
+)]
 
 mod driver;
 
@@ -46,8 +52,8 @@ fn mount_path(driver: &Driver, layer: &Path) -> String {
     let call: MountPath = export(&driver.doubles, "vmcompute.dll", "GetLayerMountPath");
     let (info, layer) = (arguments.info(), plain(layer));
     let mut length = 0;
-    // SAFETY: structures, strings and out arguments live across the call.
     assert_eq!(
+        // SAFETY: structures, strings and out arguments live across the call.
         unsafe {
             call(
                 &raw const info,
@@ -59,8 +65,8 @@ fn mount_path(driver: &Driver, layer: &Path) -> String {
         0
     );
     let mut buffer = vec![0_u16; length];
-    // SAFETY: as above; the buffer is as long as we say.
     assert_eq!(
+        // SAFETY: as above; the buffer is as long as we say.
         unsafe {
             call(
                 &raw const info,
@@ -144,15 +150,15 @@ fn layers_are_finished_imported_mounted_exported_and_destroyed() {
     let arguments = Arguments::new(&[&diff, &base]);
     let (info, descriptors) = (arguments.info(), arguments.descriptors.as_ptr());
     let create: CreateSandbox = export(&driver.doubles, "vmcompute.dll", "CreateSandboxLayer");
-    // SAFETY: structures and strings live across the call.
     assert_eq!(
+        // SAFETY: structures and strings live across the call.
         unsafe { create(&raw const info, plain(&scratch).as_ptr(), 0, descriptors, 2) },
         0
     );
     assert_eq!(on_layer(&driver, "ActivateLayer", &scratch), 0);
     let prepare: WithParents = export(&driver.doubles, "vmcompute.dll", "PrepareLayer");
-    // SAFETY: as above.
     assert_eq!(
+        // SAFETY: as above.
         unsafe { prepare(&raw const info, plain(&scratch).as_ptr(), descriptors, 2) },
         0
     );
