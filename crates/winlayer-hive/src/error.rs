@@ -1,9 +1,62 @@
 //! The crate's error.
 
-/// Why a tree of keys cannot be built or written as a hive.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+use std::{io, sync::Arc};
+
+/// Why a hive cannot be read, built or written.
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HiveError {
+    /// The source of the hive's bytes failed.
+    #[error("cannot read {length} bytes at file offset {offset:#x}")]
+    Read {
+        /// Where, in the file.
+        offset: u64,
+        /// How much.
+        length: usize,
+        /// Why.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// The file is no primary hive file.
+    #[error("not a registry hive: {expected} expected at the start, found {found}")]
+    NotAHive {
+        /// What a hive has there.
+        expected: &'static str,
+        /// What the file has.
+        found: String,
+    },
+    /// A version whose structures are not known.
+    #[error("hive of version {major}.{minor}, only 1.3 to 1.6 are supported")]
+    Version {
+        /// Major version.
+        major: u32,
+        /// Minor version.
+        minor: u32,
+    },
+    /// Changes to the hive are in its log files only, or half written.
+    #[error("the hive was not closed cleanly ({reason}): {remedy}")]
+    Dirty {
+        /// How that is seen.
+        reason: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A structure breaks the rules of the format.
+    #[error("damaged hive: {expected} expected at file offset {offset:#x}, found {found}")]
+    Damaged {
+        /// Where, in the file.
+        offset: u64,
+        /// The rule.
+        expected: &'static str,
+        /// What is there.
+        found: String,
+    },
+    /// No hive, or more than the kernel stacks.
+    #[error("{count} hives lie over each other, 1 to 128 can")]
+    Layers {
+        /// How many were given.
+        count: usize,
+    },
     /// A key name is empty, longer than 255 UTF-16 units or contains a backslash.
     #[error("key name \"{name}\" {rule}")]
     KeyName {

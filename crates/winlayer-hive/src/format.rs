@@ -1,4 +1,4 @@
-//! On-disk structures of a hive, version 1.5.
+//! On-disk structures of a hive, versions 1.3 to 1.6.
 //!
 //! All numbers are little-endian. Offsets count from the end of the base block; [`NIL`] is none.
 //! Source: "Windows registry file format specification" (M. Suhanov), chapter numbers below.
@@ -14,6 +14,8 @@ pub(crate) const NIL: u32 = u32::MAX;
 pub(crate) const PAGE: usize = 4096;
 /// Data longer than this is cut into segments of this size ("Big data").
 pub(crate) const SEGMENT: usize = 16344;
+/// Deepest level of a key the kernel accepts, the root being 1.
+pub(crate) const MAX_DEPTH: u16 = 512;
 /// Keys in one `lh` list, so that list, cell and bin header fill one page.
 pub(crate) const LIST_KEYS: usize =
     (PAGE - size_of::<BinHeader>() - 4 - size_of::<ListHeader>()) / size_of::<HashedKey>();
@@ -32,7 +34,7 @@ pub(crate) struct BaseBlock {
     pub last_written: U64,
     /// 20: 1.
     pub major: U32,
-    /// 24: 5; big data needs at least 4.
+    /// 24: 3 to 6; 5 is written; big data needs at least 4.
     pub minor: U32,
     /// 28: 0, a primary file.
     pub file_type: U32,
@@ -69,6 +71,8 @@ const _: () = assert!(size_of::<BaseBlock>() == PAGE);
 
 impl BaseBlock {
     pub(crate) const SIGNATURE: [u8; 4] = *b"regf";
+    /// File type of a log of [`LogEntry`]s; logs of sectors have 1 or 2.
+    pub(crate) const LOG_OF_ENTRIES: u32 = 6;
     /// Flag: keys and values carry layer semantics (Windows 10 1607 and later).
     pub(crate) const LAYERED: u32 = 2;
 
@@ -169,8 +173,12 @@ impl KeyNode {
     pub(crate) const ROOT: u16 = 4;
     /// Flag: cannot be deleted.
     pub(crate) const NO_DELETE: u16 = 8;
+    /// Flag: a symbolic link to another key.
+    pub(crate) const LINK: u16 = 0x10;
     /// Flag: the name is stored as Latin-1.
     pub(crate) const LATIN1_NAME: u16 = 0x20;
+    /// Flags that belong to the key, whichever hive it is in: no deletion, link, virtualisation.
+    pub(crate) const LASTING: u16 = Self::NO_DELETE | Self::LINK | 0x380;
     /// Access: used after start-up; what offline tools write.
     pub(crate) const ACCESSED: u8 = 2;
 }
@@ -229,7 +237,7 @@ impl KeySecurity {
     pub(crate) const SIGNATURE: [u8; 2] = *b"sk";
 }
 
-/// Start of `lh` and `ri` ("Subkeys list").
+/// Start of `lh`, `lf`, `li` and `ri` ("Subkeys list").
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub(crate) struct ListHeader {
@@ -242,16 +250,20 @@ const _: () = assert!(size_of::<ListHeader>() == 4);
 
 impl ListHeader {
     pub(crate) const HASHED: [u8; 2] = *b"lh";
+    /// As hashed, but the first four bytes of the name instead of the hash.
+    pub(crate) const HINTED: [u8; 2] = *b"lf";
+    /// Offsets of keys follow.
+    pub(crate) const PLAIN: [u8; 2] = *b"li";
     pub(crate) const INDEX: [u8; 2] = *b"ri";
 }
 
-/// Element of an `lh` list.
+/// Element of an `lh` or `lf` list.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub(crate) struct HashedKey {
     /// 0: the key's cell.
     pub key: U32,
-    /// 4: `h = 37 h + upper-cased unit` over its name.
+    /// 4: `lh`: `h = 37 h + upper-cased unit` over its name; `lf`: the name's first four bytes.
     pub hash: U32,
 }
 const _: () = assert!(size_of::<HashedKey>() == 8);
@@ -272,3 +284,54 @@ const _: () = assert!(size_of::<BigData>() == 8);
 impl BigData {
     pub(crate) const SIGNATURE: [u8; 2] = *b"db";
 }
+
+/// Start of the list of sectors in an old log ("Dirty vector"); a bitmap follows, then the sectors.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct DirtyVector {
+    /// 0: `DIRT`.
+    pub signature: [u8; 4],
+}
+const _: () = assert!(size_of::<DirtyVector>() == 4);
+
+impl DirtyVector {
+    pub(crate) const SIGNATURE: [u8; 4] = *b"DIRT";
+}
+
+/// Start of an entry of a new log ("Log entries"); [`DirtyPage`]s follow, then their pages.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct LogEntry {
+    /// 0: `HvLE`.
+    pub signature: [u8; 4],
+    /// 4: length of the entry, a multiple of 512.
+    pub size: U32,
+    /// 8: flags of the header at that time.
+    pub flags: U32,
+    /// 12: number of the entry; the header's sequence numbers once it is applied.
+    pub sequence: U32,
+    /// 16: length of all bins at that time.
+    pub bins_size: U32,
+    /// 20: number of pages.
+    pub dirty_pages: U32,
+    /// 24: Marvin32 of everything after offset 40.
+    pub content_hash: U64,
+    /// 32: Marvin32 of the first 32 bytes.
+    pub header_hash: U64,
+}
+const _: () = assert!(size_of::<LogEntry>() == 40);
+
+impl LogEntry {
+    pub(crate) const SIGNATURE: [u8; 4] = *b"HvLE";
+}
+
+/// Where a page of a log entry belongs.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct DirtyPage {
+    /// 0: offset from the end of the base block.
+    pub offset: U32,
+    /// 4: length.
+    pub size: U32,
+}
+const _: () = assert!(size_of::<DirtyPage>() == 8);

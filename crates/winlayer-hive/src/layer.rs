@@ -36,6 +36,19 @@ impl KeyLayer {
         inherit_class: true,
     };
 
+    /// What a byte on disk means.
+    pub(crate) const fn from_byte(byte: u8) -> Self {
+        Self {
+            semantics: match byte & 3 {
+                0 => KeySemantics::Merge,
+                1 => KeySemantics::Tombstone,
+                2 => KeySemantics::SupersedeLocal,
+                _ => KeySemantics::SupersedeTree,
+            },
+            inherit_class: byte & 0x80 != 0,
+        }
+    }
+
     /// The byte on disk.
     pub(crate) const fn to_byte(self) -> u8 {
         let semantics = match self.semantics {

@@ -1,6 +1,10 @@
 //! Names of keys and values: sequences of UTF-16 units, compared after upper-casing each unit.
 
+mod stored;
+
 use std::{cmp::Ordering, fmt};
+
+pub use stored::Name;
 
 use crate::HiveError;
 
@@ -45,7 +49,7 @@ impl KeyName {
             return Ok(Self(units));
         };
         Err(HiveError::KeyName {
-            name: printable(&units),
+            name: printable(units.iter().copied()),
             rule,
         })
     }
@@ -58,13 +62,6 @@ impl KeyName {
     /// The UTF-16 units.
     pub fn units(&self) -> &[u16] {
         &self.0
-    }
-
-    /// The hash an `lh` list stores beside each key: `h = 37 h + upper-cased unit`.
-    pub(crate) fn list_hash(&self) -> u32 {
-        self.0.iter().fold(0_u32, |hash, unit| {
-            hash.wrapping_mul(37).wrapping_add(u32::from(upcase(*unit)))
-        })
     }
 }
 
@@ -112,19 +109,18 @@ macro_rules! name_traits {
 
         impl Ord for $name {
             fn cmp(&self, other: &Self) -> Ordering {
-                let upper = |name: &Self| name.0.iter().copied().map(upcase).collect::<Vec<_>>();
-                if self.0 == other.0 {
-                    Ordering::Equal
-                } else {
-                    upper(self).cmp(&upper(other))
-                }
+                self.0
+                    .iter()
+                    .copied()
+                    .map(upcase)
+                    .cmp(other.0.iter().copied().map(upcase))
             }
         }
 
         /// Control characters escaped, unpaired surrogates as U+FFFD, cut to 100 characters.
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&printable(&self.0))
+                f.write_str(&printable(self.0.iter().copied()))
             }
         }
 
@@ -139,9 +135,16 @@ macro_rules! name_traits {
 name_traits!(KeyName);
 name_traits!(ValueName);
 
+/// The hash an `lh` list stores beside each key: `h = 37 h + upper-cased unit`.
+fn list_hash(units: impl Iterator<Item = u16>) -> u32 {
+    units.fold(0_u32, |hash, unit| {
+        hash.wrapping_mul(37).wrapping_add(u32::from(upcase(unit)))
+    })
+}
+
 /// A name as messages show it.
-fn printable(units: &[u16]) -> String {
-    char::decode_utf16(units.iter().copied())
+fn printable(units: impl Iterator<Item = u16>) -> String {
+    char::decode_utf16(units)
         .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
         .take(100)
         .fold(String::new(), |mut text, letter| {
@@ -173,16 +176,6 @@ fn upcase_beyond_ascii(unit: u16) -> u16 {
         (Some(upper), None) if !upper.is_ascii() => u16::try_from(u32::from(upper)).unwrap_or(unit),
         _ => unit,
     }
-}
-
-/// The Latin-1 spelling of a name, when there is one: the compressed form hives prefer.
-pub(crate) fn latin1(units: &[u16]) -> Option<Vec<u8>> {
-    units.iter().map(|unit| u8::try_from(*unit).ok()).collect()
-}
-
-/// The UTF-16LE bytes of a name.
-pub(crate) fn utf16le(units: impl IntoIterator<Item = u16>) -> Vec<u8> {
-    units.into_iter().flat_map(u16::to_le_bytes).collect()
 }
 
 #[cfg(test)]
@@ -234,6 +227,6 @@ mod tests {
         let by_hand = "SELECT"
             .bytes()
             .fold(0_u32, |h, b| h.wrapping_mul(37).wrapping_add(b.into()));
-        assert_eq!(KeyName::new("Select").unwrap().list_hash(), by_hand);
+        assert_eq!(Name::from("Select").list_hash(), by_hand);
     }
 }

@@ -1,189 +1,213 @@
-//! Tree to bytes.
+//! Keys to bytes.
 //!
-//! Keys are written level by level: when a key's turn comes its own cell is already reserved, its
-//! children's cells are reserved side by side, and then everything that points at them is known.
+//! When a key's turn comes its own cell is already reserved; its children's cells are reserved side by
+//! side, and then everything that points at them is known. Their turns follow at once, so what waits
+//! is only the siblings along one path: trees of any size stream through.
 
 mod cells;
+mod node;
 mod security;
 #[cfg(test)]
 mod tests;
 mod values;
 
-use std::{collections::VecDeque, sync::Arc};
+use zerocopy::{IntoBytes, little_endian::U32};
 
-use zerocopy::IntoBytes;
-
+pub(crate) use self::node::{Content, Node, NodeValue};
 use self::{
     cells::{Cell, Cells},
     security::Ring,
 };
 use crate::{
-    Hive, HiveError, HiveKind, Key, KeyLayer, KeySemantics,
-    format::{BaseBlock, HashedKey, KeyNode, LIST_KEYS, ListHeader, NIL, PAGE},
-    name::{latin1, utf16le},
+    HiveError, HiveKind, KeyLayer, KeySemantics, Name,
+    format::{BaseBlock, HashedKey, KeyNode, LIST_KEYS, ListHeader, MAX_DEPTH, NIL},
 };
 
-/// Deepest level the kernel accepts, the root being 1.
-const MAX_DEPTH: u32 = 512;
 /// Most bytes of a class name, which is UTF-16 with a 16-bit length.
 const MAX_CLASS: usize = 65534;
 
+/// What the file's header says of it.
+pub(crate) struct Header {
+    pub kind: HiveKind,
+    /// The flag that says that there are layer semantics.
+    pub layered: bool,
+    /// Tail of the file name, see [`name_tail`].
+    pub file_name: [u8; 64],
+    /// Also the time of keys without their own.
+    pub last_written: u64,
+    /// About how long the file will be.
+    pub size_hint: usize,
+}
+
 /// A key whose cell is reserved but not written.
-struct Pending<'a> {
-    key: &'a Key,
+struct Pending<N> {
+    key: N,
     cell: Cell,
     parent: u32,
-    depth: u32,
-    /// Descriptor of the nearest ancestor that has one.
-    inherited: Arc<[u8]>,
+    depth: u16,
+    /// Place in the ring of the nearest ancestor's descriptor.
+    inherited: Option<usize>,
     replaced: bool,
 }
 
-struct Writer<'a> {
-    hive: &'a Hive,
+struct Writer<N> {
+    header: Header,
     cells: Cells,
     security: Ring,
-    queue: VecDeque<Pending<'a>>,
+    /// The next key to write is the last.
+    pending: Vec<Pending<N>>,
 }
 
-/// See [`Hive::to_bytes`].
-pub(crate) fn encode(hive: &Hive) -> Result<Vec<u8>, HiveError> {
-    let mut writer = Writer {
-        hive,
-        cells: Cells::new(hive.last_written()),
-        security: Ring::default(),
-        queue: VecDeque::new(),
-    };
-    if hive.root().layer().semantics == KeySemantics::Tombstone {
+/// The file of the hive with this root.
+pub(crate) fn encode<N: Node>(root: N, header: Header) -> Result<Vec<u8>, HiveError> {
+    if root.layer().semantics == KeySemantics::Tombstone {
         return Err(HiveError::RootTombstone);
     }
-    let root = writer.reserve_key(hive.root())?;
-    writer.queue.push_back(Pending {
-        key: hive.root(),
-        cell: root,
+    let mut writer = Writer {
+        cells: Cells::new(header.last_written, header.size_hint),
+        header,
+        security: Ring::default(),
+        pending: Vec::new(),
+    };
+    let cell = writer.reserve_key(&root.name())?;
+    writer.pending.push(Pending {
+        key: root,
+        cell,
         parent: NIL,
         depth: 1,
-        inherited: Arc::from(security::DEFAULT),
+        inherited: None,
         replaced: false,
     });
-    while let Some(pending) = writer.queue.pop_front() {
+    while let Some(pending) = writer.pending.pop() {
         writer.write_key(pending)?;
     }
-    writer.finish(root)
+    writer.finish(cell)
 }
 
-impl<'a> Writer<'a> {
-    fn reserve_key(&mut self, key: &Key) -> Result<Cell, HiveError> {
+impl<N: Node> Writer<N> {
+    fn reserve_key(&mut self, name: &Name<'_>) -> Result<Cell, HiveError> {
         self.cells
-            .reserve(size_of::<KeyNode>() + stored_name(key.name().units()).0.len())
+            .reserve(size_of::<KeyNode>() + name.bytes().len())
     }
 
-    fn write_key(&mut self, pending: Pending<'a>) -> Result<(), HiveError> {
+    fn write_key(&mut self, pending: Pending<N>) -> Result<(), HiveError> {
         let Pending {
+            key, cell, parent, ..
+        } = &pending;
+        let values = key.values()?;
+        let children = key.children()?;
+        check(
             key,
-            cell,
-            parent,
-            depth,
-            inherited,
-            replaced,
-        } = pending;
-        check(key, self.hive.kind(), depth, replaced)?;
-        let descriptor = key.security().map_or(inherited, Arc::clone);
-        let security = self.security.share(&descriptor, &mut self.cells)?;
+            self.header.kind,
+            &pending,
+            values.is_empty() && children.is_empty(),
+        )?;
+        let (place, security) = match (key.security()?, pending.inherited) {
+            (Some(descriptor), _) => self.security.share(&descriptor, &mut self.cells)?,
+            (None, Some(place)) => self.security.share_again(place)?,
+            (None, None) => self.security.share(&security::DEFAULT, &mut self.cells)?,
+        };
         let class = self.add_class(key)?;
-        let values = values::add(key, self.hive.kind(), &mut self.cells)?;
-        let subkey_list = self.add_subkeys(key, cell, depth, &descriptor)?;
-        let (name, is_latin1) = stored_name(key.name().units());
+        let value_list = values::add(key, &values, self.header.kind, &mut self.cells)?;
+        let longest_names = [
+            longest(&children, |key| 2 * key.name().len()),
+            longest(&values, |value| 2 * value.name.len()),
+        ];
+        let longest_class = longest(&children, Node::class_len);
+        let counts = [children.len(), values.len()];
+        let longest_data = longest(&values, |value| value.content.len());
+        let subkey_list = self.add_subkeys(&pending, children, place)?;
+        let name = key.name();
+        let name_flag = if name.is_latin1() {
+            KeyNode::LATIN1_NAME
+        } else {
+            0
+        };
+        let root_flags = if pending.depth == 1 {
+            KeyNode::ROOT | KeyNode::NO_DELETE
+        } else {
+            0
+        };
         let node = KeyNode {
             signature: KeyNode::SIGNATURE,
-            flags: (if is_latin1 { KeyNode::LATIN1_NAME } else { 0 }
-                | if depth == 1 {
-                    KeyNode::ROOT | KeyNode::NO_DELETE
-                } else {
-                    0
-                })
-            .into(),
+            flags: (name_flag | root_flags | key.flags() & KeyNode::LASTING).into(),
             last_written: key
                 .last_written()
-                .unwrap_or(self.hive.last_written())
+                .unwrap_or(self.header.last_written)
                 .into(),
             access: KeyNode::ACCESSED,
             layer: key.layer().to_byte(),
             spare: 0.into(),
-            parent: parent.into(),
-            subkeys: count(key.subkeys().len())?.into(),
+            parent: (*parent).into(),
+            subkeys: count(counts[0])?.into(),
             volatile_subkeys: 0.into(),
             subkey_list: subkey_list.into(),
             volatile_list: NIL.into(),
-            values: count(key.values().len())?.into(),
-            value_list: values.into(),
+            values: count(counts[1])?.into(),
+            value_list: value_list.into(),
             security: security.0.into(),
             class: class.into(),
-            max_subkey_name: short(longest(key.subkeys(), |key| 2 * key.name().units().len()))?
-                .into(),
-            user_flags: 0.into(),
-            max_subkey_class: count(longest(key.subkeys(), class_bytes))?.into(),
-            max_value_name: count(longest(key.values(), |value| 2 * value.name.units().len()))?
-                .into(),
-            max_value_data: count(longest(key.values(), values::data_len))?.into(),
+            max_subkey_name: short(longest_names[0])?.into(),
+            user_flags: key.user_flags().into(),
+            max_subkey_class: count(longest_class)?.into(),
+            max_value_name: count(longest_names[1])?.into(),
+            max_value_data: count(longest_data)?.into(),
             work: 0.into(),
-            name_length: short(name.len())?.into(),
-            class_length: short(class_bytes(key))?.into(),
+            name_length: short(name.bytes().len())?.into(),
+            class_length: short(key.class_len())?.into(),
         };
-        self.cells.fill(cell, &[node.as_bytes(), &name]);
+        self.cells.fill(*cell, &[node.as_bytes(), name.bytes()]);
         Ok(())
     }
 
-    fn add_class(&mut self, key: &Key) -> Result<u32, HiveError> {
-        match key.class() {
-            Some(class) if !class.is_empty() => {
-                let bytes = utf16le(class.iter().copied());
-                if bytes.len() > MAX_CLASS {
-                    let name = key.name().to_string();
-                    return Err(HiveError::Class {
-                        name,
-                        bytes: bytes.len(),
-                    });
-                }
-                Ok(self.cells.add(&[&bytes])?.0)
-            }
-            _ => Ok(NIL),
+    fn add_class(&mut self, key: &N) -> Result<u32, HiveError> {
+        if key.class_len() == 0 {
+            return Ok(NIL);
         }
+        if key.class_len() > MAX_CLASS {
+            return Err(HiveError::Class {
+                name: key.name().to_string(),
+                bytes: key.class_len(),
+            });
+        }
+        let class = key.class()?.unwrap_or_default();
+        Ok(self.cells.add(&[&class])?.0)
     }
 
-    /// Reserves the children's cells, queues them, and writes the list of them.
+    /// Reserves the children's cells, makes them wait, and writes the list of them.
     fn add_subkeys(
         &mut self,
-        key: &'a Key,
-        cell: Cell,
-        depth: u32,
-        descriptor: &Arc<[u8]>,
+        parent: &Pending<N>,
+        children: Vec<N>,
+        inherited: usize,
     ) -> Result<u32, HiveError> {
-        let mut elements = Vec::with_capacity(key.subkeys().len());
-        for child in key.subkeys() {
-            let child_cell = self.reserve_key(child)?;
+        let mut elements = Vec::with_capacity(children.len());
+        let first = self.pending.len();
+        for child in children {
+            let name = child.name();
+            let cell = self.reserve_key(&name)?;
             elements.push(HashedKey {
-                key: child_cell.0.into(),
-                hash: child.name().list_hash().into(),
+                key: cell.0.into(),
+                hash: name.list_hash().into(),
             });
-            self.queue.push_back(Pending {
+            drop(name);
+            self.pending.push(Pending {
                 key: child,
-                cell: child_cell,
-                parent: cell.0,
-                depth: depth + 1,
-                inherited: Arc::clone(descriptor),
-                replaced: key.layer().semantics == KeySemantics::SupersedeTree,
+                cell,
+                parent: parent.cell.0,
+                depth: parent.depth + 1,
+                inherited: Some(inherited),
+                replaced: parent.key.layer().semantics == KeySemantics::SupersedeTree,
             });
         }
+        self.pending.get_mut(first..).unwrap_or_default().reverse();
         match elements.len() {
             0 => Ok(NIL),
             1..=LIST_KEYS => Ok(self.add_list(ListHeader::HASHED, &elements)?.0),
             _ => {
                 let mut lists = Vec::new();
                 for part in elements.chunks(LIST_KEYS) {
-                    lists.push(zerocopy::little_endian::U32::new(
-                        self.add_list(ListHeader::HASHED, part)?.0,
-                    ));
+                    lists.push(U32::new(self.add_list(ListHeader::HASHED, part)?.0));
                 }
                 Ok(self.add_list(ListHeader::INDEX, &lists)?.0)
             }
@@ -204,31 +228,31 @@ impl<'a> Writer<'a> {
 
     fn finish(self, root: Cell) -> Result<Vec<u8>, HiveError> {
         let Self {
-            hive,
+            header,
             mut cells,
             security,
             ..
         } = self;
         security.finish(&mut cells)?;
-        let bins = cells.finish();
         let mut base = BaseBlock {
             signature: BaseBlock::SIGNATURE,
             primary_sequence: 1.into(),
             secondary_sequence: 1.into(),
-            last_written: hive.last_written().into(),
+            last_written: header.last_written.into(),
             major: 1.into(),
             minor: 5.into(),
             file_type: 0.into(),
             format: 1.into(),
             root_cell: root.0.into(),
-            bins_size: count(bins.len())?.into(),
+            bins_size: count(cells.bins_size())?.into(),
             clustering: 1.into(),
-            file_name: name_tail(hive.file_name()),
+            file_name: header.file_name,
             rm_id: [0; 16],
             log_id: [0; 16],
-            flags: match hive.kind() {
-                HiveKind::Full => 0,
-                HiveKind::Delta => BaseBlock::LAYERED,
+            flags: if header.layered {
+                BaseBlock::LAYERED
+            } else {
+                0
             }
             .into(),
             tm_id: [0; 16],
@@ -239,51 +263,33 @@ impl<'a> Writer<'a> {
             reserved_tail: [0; 3584],
         };
         base.checksum = base.compute_checksum().into();
-        let mut file = Vec::with_capacity(PAGE + bins.len());
-        file.extend_from_slice(base.as_bytes());
-        file.extend_from_slice(&bins);
-        Ok(file)
+        Ok(cells.finish(&base))
     }
 }
 
 /// The rules a tree must keep that its types do not.
-fn check(key: &Key, kind: HiveKind, depth: u32, replaced: bool) -> Result<(), HiveError> {
+fn check<N: Node>(
+    key: &N,
+    kind: HiveKind,
+    pending: &Pending<N>,
+    is_leaf: bool,
+) -> Result<(), HiveError> {
     let name = || key.name().to_string();
     let layer = key.layer();
-    if depth > MAX_DEPTH {
+    if pending.depth > MAX_DEPTH {
         return Err(HiveError::Depth { name: name() });
     }
     if kind == HiveKind::Full && layer != KeyLayer::NONE {
         return Err(HiveError::NotADelta { name: name() });
     }
     match layer.semantics {
-        KeySemantics::Tombstone => {
-            let empty =
-                key.class().is_none() && key.values().is_empty() && key.subkeys().is_empty();
-            if empty {
-                Ok(())
-            } else {
-                Err(HiveError::TombstoneWithContent { name: name() })
-            }
-        }
-        KeySemantics::SupersedeTree => Ok(()),
-        KeySemantics::Merge | KeySemantics::SupersedeLocal if replaced => {
+        KeySemantics::Tombstone if is_leaf && key.class_len() == 0 => Ok(()),
+        KeySemantics::Tombstone => Err(HiveError::TombstoneWithContent { name: name() }),
+        KeySemantics::Merge | KeySemantics::SupersedeLocal if pending.replaced => {
             Err(HiveError::InsideReplacedTree { name: name() })
         }
-        KeySemantics::Merge | KeySemantics::SupersedeLocal => Ok(()),
+        _ => Ok(()),
     }
-}
-
-/// A name as stored, and whether that is Latin-1.
-fn stored_name(units: &[u16]) -> (Vec<u8>, bool) {
-    match latin1(units) {
-        Some(bytes) => (bytes, true),
-        None => (utf16le(units.iter().copied()), false),
-    }
-}
-
-fn class_bytes(key: &Key) -> usize {
-    key.class().map_or(0, |class| 2 * class.len())
 }
 
 fn longest<T>(items: &[T], length: impl Fn(&T) -> usize) -> usize {
@@ -291,13 +297,14 @@ fn longest<T>(items: &[T], length: impl Fn(&T) -> usize) -> usize {
 }
 
 /// The last 31 units of the file name, so that a NUL always ends it.
-fn name_tail(name: &str) -> [u8; 64] {
+pub(crate) fn name_tail(name: &str) -> [u8; 64] {
     let units: Vec<u16> = name.encode_utf16().collect();
     let tail = units
         .get(units.len().saturating_sub(31)..)
         .unwrap_or_default();
     let mut field = [0; 64];
-    for (target, byte) in field.iter_mut().zip(utf16le(tail.iter().copied())) {
+    let bytes = tail.iter().flat_map(|unit| unit.to_le_bytes());
+    for (target, byte) in field.iter_mut().zip(bytes) {
         *target = byte;
     }
     field

@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use winlayer_hive::{Hive, KeyName, ValueData, ValueType};
+use winlayer_hive::{HiveTree, KeyName, ValueData, ValueType};
 
 /// Standard output of `program`, which must exist and succeed.
 fn run(program: &str, arguments: &[&str], file: &Path) -> String {
@@ -40,7 +40,7 @@ struct Written {
     file: PathBuf,
 }
 
-fn write(hive: &Hive) -> Written {
+fn write(hive: &HiveTree) -> Written {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("hive");
     std::fs::write(&file, hive.to_bytes().unwrap()).unwrap();
@@ -64,8 +64,8 @@ fn get(written: &Written, key: &str, value: &str) -> String {
         .to_owned()
 }
 
-fn software() -> Hive {
-    let mut hive = Hive::new(r"\SystemRoot\System32\Config\SOFTWARE");
+fn software() -> HiveTree {
+    let mut hive = HiveTree::new(r"\SystemRoot\System32\Config\SOFTWARE");
     hive.set_last_written(132_223_104_001_234_567);
     let key = hive
         .root_mut()
@@ -87,7 +87,7 @@ fn software() -> Hive {
         "Empty",
         ValueData {
             kind: ValueType::NONE,
-            bytes: Vec::new(),
+            bytes: Vec::new().into(),
         },
     )
     .unwrap();
@@ -99,7 +99,7 @@ fn software() -> Hive {
 
 #[test]
 fn the_empty_hive_is_read_by_both() {
-    let written = write(&Hive::new("SAM"));
+    let written = write(&HiveTree::new("SAM"));
     assert!(run("hivexml", &[], &written.file).contains("<node name=\"ROOT\" root=\"1\">"));
     assert!(run("reglookup", &[], &written.file).contains("PATH,TYPE,VALUE"));
 }
@@ -144,7 +144,7 @@ fn reglookup_agrees_on_keys_types_times_and_owners() {
 
 #[test]
 fn thousands_of_keys_are_found_through_the_sorted_lists() {
-    let mut hive = Hive::new("h");
+    let mut hive = HiveTree::new("h");
     for index in 0..2000 {
         let key = hive
             .root_mut()
@@ -167,7 +167,7 @@ fn thousands_of_keys_are_found_through_the_sorted_lists() {
 
 #[test]
 fn the_root_may_have_another_name() {
-    let mut hive = Hive::new("BCD");
+    let mut hive = HiveTree::new("BCD");
     hive.set_root_name(KeyName::new("NewStoreRoot").unwrap());
     let written = write(&hive);
     assert!(run("hivexml", &[], &written.file).contains("<node name=\"NewStoreRoot\" root=\"1\">"));
@@ -176,7 +176,7 @@ fn the_root_may_have_another_name() {
 /// libhivex does not know value tombstones, so deltas without any are what it can check.
 #[test]
 fn a_delta_is_a_hive_to_readers_that_ignore_layers() {
-    let mut hive = Hive::delta("Software_Delta");
+    let mut hive = HiveTree::delta("Software_Delta");
     hive.root_mut()
         .create(r"Microsoft\New")
         .unwrap()

@@ -4,7 +4,7 @@ use zerocopy::IntoBytes;
 
 use crate::{
     HiveError,
-    format::{BinHeader, PAGE},
+    format::{BaseBlock, BinHeader, PAGE},
 };
 
 /// Most bytes of all bins; the sign of a cell's size and 32-bit offsets end there.
@@ -34,16 +34,20 @@ impl Room {
 /// The bins of a hive being written.
 #[derive(Debug)]
 pub(crate) struct Cells {
-    bins: Vec<u8>,
+    /// Room for the base block, then the bins.
+    file: Vec<u8>,
     /// Where small cells go; larger ones get a bin of their own.
     open: Room,
     last_written: u64,
 }
 
 impl Cells {
-    pub(crate) fn new(last_written: u64) -> Self {
+    /// No bins yet; `size_hint` is about what the file will need.
+    pub(crate) fn new(last_written: u64, size_hint: usize) -> Self {
+        let mut file = Vec::with_capacity(size_hint.clamp(2 * PAGE, LIMIT));
+        file.resize(PAGE, 0);
         Self {
-            bins: Vec::new(),
+            file,
             open: Room::NONE,
             last_written,
         }
@@ -91,14 +95,22 @@ impl Cells {
         }
     }
 
-    /// All bins, the rest of the last one marked free.
-    pub(crate) fn finish(mut self) -> Vec<u8> {
+    /// Length of all bins.
+    pub(crate) fn bins_size(&self) -> usize {
+        self.file.len() - PAGE
+    }
+
+    /// The file, the rest of the open bin marked free.
+    pub(crate) fn finish(mut self, base: &BaseBlock) -> Vec<u8> {
         self.free(self.open);
-        self.bins
+        for (target, byte) in self.file.iter_mut().zip(base.as_bytes()) {
+            *target = *byte;
+        }
+        self.file
     }
 
     fn add_bin(&mut self, cell_size: usize) -> Result<Room, HiveError> {
-        let start = self.bins.len();
+        let start = self.bins_size();
         let size = (cell_size + size_of::<BinHeader>()).next_multiple_of(PAGE);
         let end = start
             .checked_add(size)
@@ -112,7 +124,7 @@ impl Cells {
             last_written: if start == 0 { self.last_written } else { 0 }.into(),
             spare: 0.into(),
         };
-        self.bins.resize(end, 0);
+        self.file.resize(PAGE + end, 0);
         self.put(start, header.as_bytes());
         Ok(Room {
             start: start + size_of::<BinHeader>(),
@@ -134,9 +146,10 @@ impl Cells {
     }
 
     fn put(&mut self, at: usize, bytes: &[u8]) {
+        let at = PAGE + at;
         let target = at
             .checked_add(bytes.len())
-            .and_then(|end| self.bins.get_mut(at..end));
+            .and_then(|end| self.file.get_mut(at..end));
         debug_assert!(target.is_some(), "cell content outside the bins");
         if let Some(target) = target {
             target.copy_from_slice(bytes);

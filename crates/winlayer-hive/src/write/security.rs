@@ -43,29 +43,32 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// The cell of `descriptor`, one key more using it.
+    /// Place and cell of `descriptor`, one key more using it.
     pub(super) fn share(
         &mut self,
-        descriptor: &Arc<[u8]>,
+        descriptor: &[u8],
         cells: &mut Cells,
-    ) -> Result<Cell, HiveError> {
-        let known = self
-            .by_descriptor
-            .get(descriptor)
-            .and_then(|at| self.entries.get_mut(*at));
-        if let Some(entry) = known {
-            entry.references = entry.references.checked_add(1).ok_or(HiveError::TooLarge)?;
-            return Ok(entry.cell);
+    ) -> Result<(usize, Cell), HiveError> {
+        if let Some(place) = self.by_descriptor.get(descriptor) {
+            return self.share_again(*place);
         }
         let cell = cells.reserve(size_of::<KeySecurity>() + descriptor.len())?;
-        self.by_descriptor
-            .insert(Arc::clone(descriptor), self.entries.len());
+        let descriptor: Arc<[u8]> = descriptor.into();
+        let place = self.entries.len();
+        self.by_descriptor.insert(Arc::clone(&descriptor), place);
         self.entries.push(Entry {
             cell,
-            descriptor: Arc::clone(descriptor),
+            descriptor,
             references: 1,
         });
-        Ok(cell)
+        Ok((place, cell))
+    }
+
+    /// Place and cell of the descriptor there, one key more using it.
+    pub(super) fn share_again(&mut self, place: usize) -> Result<(usize, Cell), HiveError> {
+        let entry = self.entries.get_mut(place).ok_or(HiveError::TooLarge)?;
+        entry.references = entry.references.checked_add(1).ok_or(HiveError::TooLarge)?;
+        Ok((place, entry.cell))
     }
 
     /// Writes the cells, now that neighbours and counts are known.

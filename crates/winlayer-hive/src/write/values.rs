@@ -2,9 +2,9 @@
 
 use zerocopy::{IntoBytes, little_endian::U32};
 
-use super::{cells::Cells, count, short, stored_name};
+use super::{Content, Node, NodeValue, cells::Cells, count, short};
 use crate::{
-    HiveError, HiveKind, Key, Value, ValueContent, ValueData, ValueType,
+    HiveError, HiveKind, ValueType,
     format::{BigData, KeyValue, NIL, SEGMENT},
 };
 
@@ -12,36 +12,33 @@ use crate::{
 const MAX_DATA: usize = SEGMENT * u16::MAX as usize;
 
 /// Adds a key's values; the cell of the list of them.
-pub(super) fn add(key: &Key, kind: HiveKind, cells: &mut Cells) -> Result<u32, HiveError> {
-    if key.values().is_empty() {
+pub(super) fn add(
+    key: &impl Node,
+    values: &[NodeValue<'_>],
+    kind: HiveKind,
+    cells: &mut Cells,
+) -> Result<u32, HiveError> {
+    if values.is_empty() {
         return Ok(NIL);
     }
-    let list = cells.reserve(size_of::<u32>() * key.values().len())?;
-    let mut offsets = Vec::with_capacity(key.values().len());
-    for value in key.values() {
+    let list = cells.reserve(size_of::<u32>() * values.len())?;
+    let mut offsets = Vec::with_capacity(values.len());
+    for value in values {
         offsets.push(U32::new(add_value(key, value, kind, cells)?));
     }
     cells.fill(list, &[offsets.as_bytes()]);
     Ok(list.0)
 }
 
-/// Length of a value's data.
-pub(super) fn data_len(value: &Value) -> usize {
-    match &value.content {
-        ValueContent::Data(data) => data.bytes.len(),
-        ValueContent::Tombstone => 0,
-    }
-}
-
 fn add_value(
-    key: &Key,
-    value: &Value,
+    key: &impl Node,
+    value: &NodeValue<'_>,
     kind: HiveKind,
     cells: &mut Cells,
 ) -> Result<u32, HiveError> {
-    let (name, is_latin1) = stored_name(value.name.units());
+    let name = value.name.bytes();
     // The default value has no name, so none that could be Latin-1.
-    let name_flag = if is_latin1 && !name.is_empty() {
+    let name_flag = if value.name.is_latin1() && !name.is_empty() {
         KeyValue::LATIN1_NAME
     } else {
         0
@@ -56,29 +53,33 @@ fn add_value(
         spare: 0.into(),
     };
     let cell = cells.reserve(size_of::<KeyValue>() + name.len())?;
+    let mut put = |kind: ValueType, bytes: &[u8], cells: &mut Cells| {
+        let (length, field) = add_data(key, bytes, cells)?;
+        record.data_length = length.into();
+        record.data = field;
+        record.data_type = kind.0.into();
+        Ok::<_, HiveError>(())
+    };
     match &value.content {
-        ValueContent::Data(data) => {
-            let (length, field) = add_data(key, data, cells)?;
-            record.data_length = length.into();
-            record.data = field;
-            record.data_type = data.kind.0.into();
+        Content::Data(data) => put(data.kind, &data.bytes, cells)?,
+        Content::Stored(stored) => {
+            let data = stored.data()?;
+            put(data.kind, &data.bytes, cells)?;
         }
-        ValueContent::Tombstone if kind == HiveKind::Delta => {
+        Content::Tombstone if kind == HiveKind::Delta => {
             record.flags = (name_flag | KeyValue::TOMBSTONE).into();
         }
-        ValueContent::Tombstone => {
-            return Err(HiveError::NotADelta {
-                name: key.name().to_string(),
-            });
+        Content::Tombstone => {
+            let name = key.name().to_string();
+            return Err(HiveError::NotADelta { name });
         }
     }
-    cells.fill(cell, &[record.as_bytes(), &name]);
+    cells.fill(cell, &[record.as_bytes(), name]);
     Ok(cell.0)
 }
 
 /// Stores data; the length and offset fields that lead to it.
-fn add_data(key: &Key, data: &ValueData, cells: &mut Cells) -> Result<(u32, [u8; 4]), HiveError> {
-    let bytes = data.bytes.as_slice();
+fn add_data(key: &impl Node, bytes: &[u8], cells: &mut Cells) -> Result<(u32, [u8; 4]), HiveError> {
     let length = count(bytes.len())?;
     if bytes.len() <= 4 {
         let mut field = [0; 4];

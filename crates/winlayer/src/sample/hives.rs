@@ -1,6 +1,6 @@
 //! The registry of the sample: full hives of the base layer, deltas of the others.
 
-use winlayer_hive::{Hive, HiveError, KeyName, ValueData};
+use winlayer_hive::{HiveError, HiveTree, KeyName, ValueData};
 
 use super::{BASE_REVISION, BUILD, FINAL_REVISION};
 
@@ -20,14 +20,14 @@ const OS_LOADER: &str = "{7d1b2e54-0c3f-4a58-9e6d-2f1c8b7a6051}";
 
 type Bytes = Result<Vec<u8>, HiveError>;
 
-fn full(file_name: &str) -> Hive {
-    let mut hive = Hive::new(file_name);
+fn full(file_name: &str) -> HiveTree {
+    let mut hive = HiveTree::new(file_name);
     hive.set_last_written(BASE_TIME);
     hive
 }
 
-fn delta(file_name: &str, time: u64) -> Hive {
-    let mut hive = Hive::delta(file_name);
+fn delta(file_name: &str, time: u64) -> HiveTree {
+    let mut hive = HiveTree::delta(file_name);
     hive.set_last_written(time);
     hive
 }
