@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the Debian packages the tests use: an independent registry, image copiers, archivers, hive readers.
+# Installs what the tests use: Debian packages (an independent registry, image copiers, archivers, hive readers)
+# and, through install-hive-peers.sh, hive readers of other origins.
 #
 #   scripts/install-test-tools.sh          install what is missing (root, or sudo)
 #   scripts/install-test-tools.sh --bench  also the peers that benchmarks measure
@@ -18,7 +19,10 @@ bsdtar=libarchive-tools
 openssl=openssl
 python3=python3
 hivexml=libhivex-bin
+hivexregedit=libwin-hivex-perl
 reglookup=reglookup
+regfinfo=libregf-utils
+reged=chntpw
 "
 if [ "${1:-}" = --bench ]; then
     tools="$tools
@@ -36,7 +40,16 @@ for tool in $tools; do
     fi
 done
 
+if ! python3 -c 'import ensurepip' 2>/dev/null; then
+    missing="$missing python3-venv"
+fi
+
+peers=$(dirname "$0")/install-hive-peers.sh
 if [ -z "$missing" ]; then
+    case "${1:-}" in
+    --check) sh "$peers" --check ;;
+    *) sh "$peers" ;;
+    esac
     echo "test tools: all installed"
     exit 0
 fi
@@ -99,4 +112,5 @@ case "$missing" in
     fi
     ;;
 esac
+sh "$peers"
 echo "test tools: done"

@@ -1,5 +1,7 @@
 //! Writes the seeds of the fuzz targets to `corpus/`; those of winlayer-image need `--cfg fuzzing`.
 
+#[path = "../../crates/winlayer-hive/tests/support/mod.rs"]
+mod hive;
 #[path = "../../crates/winlayer-tar/tests/support/mod.rs"]
 mod layer;
 #[path = "../../crates/winlayer-metadata/tests/support/mod.rs"]
@@ -10,6 +12,9 @@ use std::{fs, io, path::Path};
 fn main() -> io::Result<()> {
     for (name, seed) in layer::seeds::seeds() {
         write("layer_tar", name, &seed)?;
+    }
+    for (target, _, seeds) in hive::seeds::targets() {
+        write_all(target, &seeds)?;
     }
     for (target, _, seeds) in metadata::seeds::targets() {
         write_all(target, &seeds)?;

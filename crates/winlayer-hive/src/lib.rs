@@ -28,6 +28,7 @@
 //! | `overlay` | hives over each other; `overlay/rules.rs` has all rules of layers |
 //! | `tree`, `value`, `layer` | keys and values in memory, free of offsets |
 //! | `write` | keys to bytes |
+//! | `bcd` | boot configuration data, which is a hive |
 //!
 //! Sources: "Windows registry file format specification" (M. Suhanov, CC BY 4.0), "Containerized
 //! registry hives in Windows" (dfir.ru, 2020), "The Windows Registry Adventure #5: The regf file
@@ -50,6 +51,7 @@
 //! # Ok::<(), winlayer_hive::HiveError>(())
 //! ```
 
+mod bcd;
 mod error;
 mod format;
 mod hive;
@@ -63,6 +65,7 @@ mod tree;
 mod value;
 mod write;
 
+pub use bcd::{BcdDevice, BcdElement, BcdElementType, BcdObject, BcdObjectType, BcdStore};
 pub use error::HiveError;
 pub use hive::Hive;
 pub use layer::{KeyLayer, KeySemantics};

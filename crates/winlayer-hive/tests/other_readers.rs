@@ -1,16 +1,23 @@
-//! Hives we write, read by other people's readers: libhivex and reglookup.
+//! Hives we write, read by other people's readers; hives that others wrote, read by us.
+//!
+//! Readers: libhivex (hivexml, hivexregedit), reglookup, libregf (regfinfo), chntpw's reged, and from
+//! PyPI regipy and python-registry. `support/dump.py` turns what each sees into the same lines.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
     reason = "helpers of tests, not of a library"
 )]
 
+mod support;
+
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use winlayer_hive::{HiveTree, KeyName, ValueData, ValueType};
+use support::{cache, dump, dump_of, lines};
+use winlayer_hive::{Hive, HiveTree, KeyName, Overlay, ValueData, ValueType};
 
 /// Standard output of `program`, which must exist and succeed.
 fn run(program: &str, arguments: &[&str], file: &Path) -> String {
@@ -193,4 +200,225 @@ fn a_delta_is_a_hive_to_readers_that_ignore_layers() {
         .unwrap();
     let listing = run("reglookup", &[], &write(&hive).file);
     assert!(listing.contains("Microsoft/Old"), "{listing}");
+}
+
+/// Every type, names of letters all readers know, nothing in segments.
+fn plain() -> HiveTree {
+    let mut hive = HiveTree::new("SYSTEM");
+    hive.set_last_written(132_223_104_001_234_567);
+    for index in 0..600 {
+        let key = hive
+            .root_mut()
+            .create(&format!(r"Many\Key_{index}"))
+            .unwrap();
+        key.set("n", ValueData::dword(index)).unwrap();
+    }
+    let key = hive.root_mut().create(r"Types\Below them").unwrap();
+    key.set("", ValueData::string("default")).unwrap();
+    key.set("sz", ValueData::string(r#"a "b" \c"#)).unwrap();
+    key.set("expand", ValueData::expand_string("%SystemRoot%"))
+        .unwrap();
+    key.set("multi", ValueData::multi_string(&["one", "two"]))
+        .unwrap();
+    key.set("dword", ValueData::dword(u32::MAX)).unwrap();
+    key.set("qword", ValueData::qword(1 << 40)).unwrap();
+    for length in [1, 3, 4, 5, 8, 4000, 16344] {
+        let bytes: Vec<u8> = (0..length).map(|at: u32| (at % 251) as u8).collect();
+        key.set(&format!("binary {length}"), ValueData::binary(bytes))
+            .unwrap();
+    }
+    hive.root_mut()
+        .create("Classed")
+        .unwrap()
+        .set_class("Class");
+    hive
+}
+
+/// With segments, and names beyond ASCII and Latin-1.
+fn rich() -> HiveTree {
+    let mut hive = plain();
+    for (name, text) in [("Grüße", "é"), ("世界", "漢字"), ("\u{10400}", "\u{1F600}")] {
+        let key = hive
+            .root_mut()
+            .create("Names")
+            .unwrap()
+            .create(name)
+            .unwrap();
+        key.set(name, ValueData::string(text)).unwrap();
+    }
+    for length in [16345, 40_000, 3 * 16344] {
+        let bytes: Vec<u8> = (0..length).map(|at: u32| (at % 253) as u8).collect();
+        let key = hive.root_mut().create("Big").unwrap();
+        key.set(&length.to_string(), ValueData::binary(bytes))
+            .unwrap();
+    }
+    hive
+}
+
+#[track_caller]
+fn all_agree(bytes: &[u8], readers: &[&str]) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("hive");
+    fs::write(&file, bytes).unwrap();
+    let ours = lines(&Hive::from_bytes(bytes).unwrap());
+    for reader in readers {
+        assert_same(reader, &dump(reader, &file), &ours);
+    }
+    assert!(run("regfinfo", &[], &file).contains("Windows NT Registry File"));
+}
+
+#[track_caller]
+fn assert_same(reader: &str, theirs: &[String], ours: &[String]) {
+    let cut = |line: &String| line.chars().take(120).collect::<String>();
+    let only = |a: &[String], b: &[String]| -> Vec<String> {
+        a.iter()
+            .filter(|line| !b.contains(line))
+            .map(cut)
+            .take(5)
+            .collect()
+    };
+    // regipy knows no Latin-1 beyond ASCII.
+    let as_regipy = |line: &String| {
+        let beyond = '\u{80}'..='\u{FF}';
+        line.replace(|letter| beyond.contains(&letter), "\u{FFFD}")
+    };
+    let replaced: Vec<String>;
+    let ours = if reader == "regipy" {
+        replaced = ours.iter().map(as_regipy).collect();
+        &replaced
+    } else {
+        ours
+    };
+    if theirs != ours {
+        panic!(
+            "only {reader}: {:#?}\nonly we: {:#?}",
+            only(theirs, ours),
+            only(ours, theirs)
+        );
+    }
+}
+
+const EVERY_READER: [&str; 6] = [
+    "hivexml",
+    "hivexregedit",
+    "reglookup",
+    "reged",
+    "regipy",
+    "python-registry",
+];
+/// Those that know segments and names in UTF-16.
+const FULL_READERS: [&str; 4] = ["hivexml", "hivexregedit", "regipy", "python-registry"];
+
+#[test]
+fn all_readers_see_the_same_keys_and_values() {
+    all_agree(&plain().to_bytes().unwrap(), &EVERY_READER);
+}
+
+#[test]
+fn readers_that_know_segments_and_utf16_see_them() {
+    all_agree(&rich().to_bytes().unwrap(), &FULL_READERS);
+}
+
+#[test]
+fn all_readers_see_a_merged_hive() {
+    let mut delta = HiveTree::delta("System_Delta");
+    let root = delta.root_mut();
+    root.delete_key(r"Many\Key_7").unwrap();
+    root.create("Types")
+        .unwrap()
+        .create("below them")
+        .unwrap()
+        .delete_value("QWORD")
+        .unwrap();
+    root.create(r"Many\Key_8")
+        .unwrap()
+        .replace_tree()
+        .set("new", ValueData::dword(8))
+        .unwrap();
+    root.create("Many")
+        .unwrap()
+        .set("added", ValueData::string("above"))
+        .unwrap();
+    let (base, delta) = (plain().to_bytes().unwrap(), delta.to_bytes().unwrap());
+    let overlay = Overlay::new([
+        Hive::from_bytes(&base).unwrap(),
+        Hive::from_bytes(&delta).unwrap(),
+    ]);
+    let merged = overlay.unwrap().to_bytes().unwrap();
+    assert!(!lines(&Hive::from_bytes(&merged).unwrap()).contains(&r"K	Many\Key_7".to_owned()));
+    all_agree(&merged, &EVERY_READER);
+}
+
+#[test]
+fn we_read_the_hives_of_others_as_they_do() {
+    for (name, reader) in [
+        ("offreg-empty", "hivexregedit"),
+        ("offreg-testhive", "hivexregedit"),
+        ("minimal", "hivexregedit"),
+        ("special", "python-registry"),
+        ("rlenvalue_test_hive", "hivexregedit"),
+    ] {
+        let file = cache().join("hives").join(name);
+        let bytes = fs::read(&file).unwrap();
+        let hive = Hive::from_bytes(&bytes).unwrap();
+        let ours = lines(&hive);
+        assert_same(&format!("{reader} in {name}"), &dump(reader, &file), &ours);
+        let rewritten = Overlay::new([hive]).unwrap().to_bytes().unwrap();
+        assert_eq!(
+            lines(&Hive::from_bytes(&rewritten).unwrap()),
+            ours,
+            "{name} written again"
+        );
+    }
+}
+
+#[test]
+fn we_read_what_hivexregedit_changes() {
+    let written = write(&plain());
+    let changes = written.file.with_extension("reg");
+    let text = "Windows Registry Editor Version 5.00\n\n[\\Types\\Added]\n\"v\"=dword:00000007\n\
+                \"long\"=hex(3):01,02,03,04,05,06,07,08,09\n\n[-\\Many\\Key_3]\n\n[\\Many\\Key_5]\n\"n\"=-\n";
+    fs::write(&changes, text).unwrap();
+    let output = Command::new("hivexregedit")
+        .args(["--merge"])
+        .args([&written.file, &changes])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let bytes = fs::read(&written.file).unwrap();
+    let ours = lines(&Hive::from_bytes(&bytes).unwrap());
+    assert!(ours.contains(&"V\tTypes\\Added\tv\t4\t07000000".to_owned()));
+    assert!(!ours.contains(&"K\tMany\\Key_3".to_owned()));
+    assert_same("hivexregedit", &dump("hivexregedit", &written.file), &ours);
+}
+
+#[test]
+fn regipy_replays_the_logs_to_the_same_hive() {
+    let dir = tempfile::tempdir().unwrap();
+    let [hive, log] = ["hive", "hive.LOG1"].map(|name| dir.path().join(name));
+    // regipy replays into a hive of the same length only.
+    let mut after = rich();
+    let key = after.root_mut().create("Many").unwrap();
+    key.create("Key_9")
+        .unwrap()
+        .set("n", ValueData::dword(0))
+        .unwrap();
+    let (file, entries) = support::crashed(&rich(), &after);
+    fs::write(&hive, &file).unwrap();
+    fs::write(&log, &entries).unwrap();
+    let theirs = dump_of(&[
+        "regipy-replayed".as_ref(),
+        hive.as_os_str(),
+        log.as_os_str(),
+    ]);
+    let replayed = Hive::from_bytes_with_logs(&file, &[&entries]).unwrap();
+    assert_same("regipy", &theirs, &lines(&replayed));
+    assert_eq!(
+        lines(&replayed),
+        lines(&Hive::from_bytes(after.to_bytes().unwrap()).unwrap())
+    );
 }

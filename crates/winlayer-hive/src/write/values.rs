@@ -112,7 +112,9 @@ fn add_segments(bytes: &[u8], cells: &mut Cells) -> Result<u32, HiveError> {
     };
     let mut offsets = Vec::with_capacity(segments.len());
     for segment in segments {
-        offsets.push(U32::new(cells.add(&[segment])?.0));
+        // libhivex takes the last four bytes of each segment's cell for padding, as they are in
+        // those of full length.
+        offsets.push(U32::new(cells.add(&[segment, &[0; 4]])?.0));
     }
     cells.fill(record, &[header.as_bytes()]);
     cells.fill(list, &[offsets.as_bytes()]);

@@ -1,0 +1,1 @@
+//! Nothing: only the test data of the dependencies counts.
