@@ -1,5 +1,10 @@
 //! Random hives and deltas: what the overlay shows and the merge writes is what a plain model of
 //! the rules says.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests, not of a library"
+)]
 
 mod support;
 

@@ -92,7 +92,7 @@ pub(crate) fn hive_merge(data: &[u8]) {
     let middle = data.len() / 2 / PAGE * PAGE;
     let (base, delta) = data.split_at(middle);
     let files = [repaired(base), repaired(delta)];
-    let hives: Result<Vec<_>, _> = files.iter().map(|file| Hive::from_bytes(file)).collect();
+    let hives: Result<Vec<_>, _> = files.iter().map(Hive::from_bytes).collect();
     let Ok(hives) = hives else {
         return;
     };

@@ -1,4 +1,5 @@
 //! Seeds of the fuzz targets.
+#![allow(clippy::expect_used, reason = "helpers of tests, not of a library")]
 
 use winlayer_hive::{HiveTree, ValueData};
 
