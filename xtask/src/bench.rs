@@ -1,5 +1,6 @@
 //! `bench`: winlayer beside its peers, in one run on one input.
 
+mod hive;
 mod measure;
 mod report;
 
@@ -21,7 +22,8 @@ Measures winlayer beside its peers and writes docs/benchmarks.md
 
 Usage: cargo xtask bench [OPTIONS] [NAME...]
 
-Names: verify, tree, folder, reuse (default: all)
+Names: verify, tree, folder, reuse, hive (default: all)
+The registry's part of the page is also written when `hive` is the only name.
 
 Options:
   --dir DIR     work below this folder (default: /dev/shm, memory, so that no disk is measured)
@@ -61,6 +63,9 @@ pub fn bench(arguments: &[&str]) -> Result<()> {
         "bash",
         &["scripts/install-test-tools.sh", "--bench"],
     ))?;
+    if options.names == ["hive"] {
+        return hive_alone(&options);
+    }
     run(&mut command(
         "cargo",
         &["build", "--release", "--package", "winlayer-cli"],
@@ -69,7 +74,8 @@ pub fn bench(arguments: &[&str]) -> Result<()> {
     let wanted = |name: &str| {
         bench.options.names.is_empty() || bench.options.names.iter().any(|n| n == name)
     };
-    let [verify, tree, folder, reuse] = ["verify", "tree", "folder", "reuse"].map(wanted);
+    let [verify, tree, folder, reuse, hive] =
+        ["verify", "tree", "folder", "reuse", "hive"].map(wanted);
     if verify {
         bench.verify()?;
     }
@@ -79,6 +85,9 @@ pub fn bench(arguments: &[&str]) -> Result<()> {
     if folder || reuse {
         bench.folder_and_reuse()?;
     }
+    if hive {
+        hive::hive(&bench.work, bench.options.runs, &mut bench.report)?;
+    }
     let markdown = bench.report.markdown();
     println!("\n{markdown}");
     if bench.options.names.is_empty() {
@@ -86,6 +95,27 @@ pub fn bench(arguments: &[&str]) -> Result<()> {
         fs::write(root().join("docs/benchmarks.md"), markdown)?;
     }
     fs::remove_dir_all(&bench.work).context("cannot remove the benchmark's folder")
+}
+
+/// Measures hives and replaces their sections, which are the page's last, and nothing else.
+fn hive_alone(options: &Options) -> Result<()> {
+    let work = work(options)?;
+    let mut report = Report::empty();
+    hive::hive(&work, options.runs, &mut report)?;
+    let sections = report.markdown();
+    println!("{sections}");
+    let page = root().join("docs/benchmarks.md");
+    let text = fs::read_to_string(&page)?;
+    let (others, _) = text.split_once("\n## Registry").unwrap_or((&text, ""));
+    fs::write(&page, format!("{others}{sections}"))?;
+    fs::remove_dir_all(&work).context("cannot remove the benchmark's folder")
+}
+
+fn work(options: &Options) -> Result<PathBuf> {
+    let name = format!("winlayer-bench-{}", std::process::id());
+    let work = options.dir.join(name);
+    fs::create_dir_all(&work)?;
+    Ok(work)
 }
 
 fn parse(arguments: &[&str]) -> Result<Options> {
@@ -108,7 +138,7 @@ fn parse(arguments: &[&str]) -> Result<Options> {
             "--bytes" => options.bytes = (*value()?).into(),
             "--files" => options.files = (*value()?).into(),
             "--runs" => options.runs = value()?.parse()?,
-            "verify" | "tree" | "folder" | "reuse" => options.names.push(word.into()),
+            "verify" | "tree" | "folder" | "reuse" | "hive" => options.names.push(word.into()),
             other => bail!("unknown argument {other:?}\n\n{HELP}"),
         }
     }
@@ -116,10 +146,7 @@ fn parse(arguments: &[&str]) -> Result<Options> {
 }
 
 fn prepare(options: Options) -> Result<Bench> {
-    let work = options
-        .dir
-        .join(format!("winlayer-bench-{}", std::process::id()));
-    fs::create_dir_all(&work)?;
+    let work = work(&options)?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root().join("target"), PathBuf::from);
     let winlayer = target
         .join("release/winlayer")

@@ -17,9 +17,9 @@ Usage: cargo xtask <COMMAND>
 
 Commands:
   test                 everything CI checks: installs what it needs, then format, lints, tests, docs, licences
-  setup                only installs what the tests need (Debian packages, cargo-deny)
+  setup                only installs what the tests need (Debian packages, peers, cargo-deny)
   bench [NAME...]      measures winlayer beside its peers and writes docs/benchmarks.md
-                       names: verify, tree, folder, reuse (default: all); see also --help
+                       names: verify, tree, folder, reuse, hive (default: all); see also --help
   fuzz TARGET [SECS]   runs a fuzz target (needs cargo-fuzz and a nightly toolchain)
 ";
 

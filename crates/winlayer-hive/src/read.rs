@@ -2,6 +2,8 @@
 
 mod key;
 mod list;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::borrow::Cow;

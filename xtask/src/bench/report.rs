@@ -39,6 +39,13 @@ impl Report {
         Self { text }
     }
 
+    /// Sections without the page around them.
+    pub fn empty() -> Self {
+        Self {
+            text: String::new(),
+        }
+    }
+
     /// Adds a table with the sentence that sums it up.
     pub fn section(&mut self, title: &str, rows: Vec<Row>, verdict: &str) {
         let _ = write!(
