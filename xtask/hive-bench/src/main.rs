@@ -7,8 +7,10 @@ use winlayer_hive::{Hive, HiveTree, Key, Overlay, PagedSource, TreeKey, ValueDat
 
 type Outcome = Result<(), Box<dyn Error>>;
 
-/// Keys below `Classes\CLSID` of the base, each with one below it: about 100 MiB.
-const BASE_KEYS: u32 = 215_000;
+/// Classes of the base, each a key with one below it: about 100 MiB.
+const BASE_KEYS: u32 = 158_000;
+/// Classes below one key; as many as the fullest keys of a SOFTWARE hive have.
+const SIBLINGS: u32 = 10_000;
 /// Every how many of them the delta changes, and how many it adds: about 20 MiB.
 const CHANGED_EVERY: u32 = 6;
 const ADDED_KEYS: u32 = 10_000;
@@ -34,26 +36,25 @@ fn make(base: &Path, delta: &Path) -> Outcome {
     let mut tree = HiveTree::new(r"\SystemRoot\System32\Config\SOFTWARE");
     let version = tree.root_mut().create(CURRENT_VERSION)?;
     version.set("UBR", ValueData::dword(1))?;
-    let classes = tree.root_mut().create(r"Classes\CLSID")?;
     for number in 0..BASE_KEYS {
-        class(classes, number, 0)?;
+        class(tree.root_mut(), number, 0)?;
     }
     fs::write(base, tree.to_bytes()?)?;
 
     let mut tree = HiveTree::delta("Software_Delta");
     let version = tree.root_mut().create(CURRENT_VERSION)?;
     version.set("UBR", ValueData::dword(2113))?;
-    let classes = tree.root_mut().create(r"Classes\CLSID")?;
+    let root = tree.root_mut();
     for number in (0..BASE_KEYS).step_by(CHANGED_EVERY as usize) {
         if number % 7 == 0 {
-            classes.delete_key(&guid(number))?;
+            root.delete_key(&path(number))?;
         } else {
-            class(classes, number, 1)?;
+            class(root, number, 1)?;
         }
     }
     for number in BASE_KEYS..BASE_KEYS + ADDED_KEYS {
-        classes.create(&guid(number))?.replace_tree();
-        class(classes, number, 1)?;
+        root.create(&path(number))?.replace_tree();
+        class(root, number, 1)?;
     }
     Ok(fs::write(delta, tree.to_bytes()?)?)
 }
@@ -62,8 +63,13 @@ fn guid(number: u32) -> String {
     format!("{{{number:08X}-5CDD-4E70-ACC1-F32B344D4795}}")
 }
 
-fn class(classes: &mut TreeKey, number: u32, revision: u32) -> Outcome {
-    let class = classes.create(&guid(number))?;
+/// Where a class is.
+fn path(number: u32) -> String {
+    format!(r"Classes\{:02}\{}", number / SIBLINGS, guid(number))
+}
+
+fn class(root: &mut TreeKey, number: u32, revision: u32) -> Outcome {
+    let class = root.create(&path(number))?;
     class.set("", ValueData::string(&format!("Class {number}.{revision}")))?;
     class.set("AppID", ValueData::string(&guid(number ^ 0x5555)))?;
     let server = class.create("InprocServer32")?;
