@@ -100,7 +100,7 @@ pub fn bench(arguments: &[&str]) -> Result<()> {
 /// Measures hives and replaces their sections, which are the page's last, and nothing else.
 fn hive_alone(options: &Options) -> Result<()> {
     let work = work(options)?;
-    let mut report = Report::empty();
+    let mut report = Report::part("Registry", options.runs);
     hive::hive(&work, options.runs, &mut report)?;
     let sections = report.markdown();
     println!("{sections}");

@@ -39,10 +39,10 @@ impl Report {
         Self { text }
     }
 
-    /// Sections without the page around them.
-    pub fn empty() -> Self {
+    /// Sections of a run of their own, below a heading that says so.
+    pub fn part(title: &str, runs: usize) -> Self {
         Self {
-            text: String::new(),
+            text: format!("\n## {title}\n\nMeasured by itself, median of {runs} runs each.\n"),
         }
     }
 
