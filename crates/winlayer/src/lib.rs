@@ -39,7 +39,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use inspect::{ImageFacts, LayerContents, LayerFacts, inspect};
 pub use report::{Observer, Target, UnpackOptions, UnpackedImage, UnpackedLayer};
 pub use sample::{SampleOptions, write_sample};
-pub use store::{ImageRecord, LayerStore};
+pub use store::{ImageRecord, LayerStore, StoreKind};
 pub use target::tree::verify_tree;
 pub use unpack::unpack_windows_image;
 pub use uvm::{UvmBootFiles, locate_unprocessed_uvm_boot_files, locate_uvm_boot_files};
