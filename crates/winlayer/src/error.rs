@@ -4,7 +4,7 @@ use std::{error::Error as StdError, fmt, io};
 
 use winlayer_digest::{DiffId, Digest};
 use winlayer_image::{ImageError, ImageErrorKind, Layer, image_error_in};
-use winlayer_sys::SysError;
+use winlayer_sys::{PlatformError, SysError};
 use winlayer_tar::{TarError, TarErrorKind};
 
 use crate::{names::TooManyNames, uvm::UvmProblem};
@@ -47,6 +47,8 @@ pub(crate) enum Problem {
     Tar(#[from] TarError),
     #[error(transparent)]
     Sys(#[from] SysError),
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
     #[error(transparent)]
     TooManyNames(#[from] TooManyNames),
     #[error(transparent)]
@@ -96,7 +98,10 @@ impl Error {
             Problem::Uvm(problem) if problem.is_none() => ErrorKind::NotFound,
             Problem::Uvm(problem) if problem.is_unsafe() => ErrorKind::Unsafe,
             Problem::Uvm(_) => ErrorKind::Failed,
-            Problem::Sys(_) | Problem::Refused { .. } | Problem::Cancelled => ErrorKind::Failed,
+            Problem::Sys(_)
+            | Problem::Platform(_)
+            | Problem::Refused { .. }
+            | Problem::Cancelled => ErrorKind::Failed,
         }
     }
 
@@ -124,6 +129,16 @@ impl Error {
             Problem::Damaged { hint, .. } => Some(hint),
             Problem::Refused { hint, .. } => Some(hint),
             Problem::Uvm(problem) => problem.hint(),
+            Problem::Platform(error) => error.remedy(),
+            _ => None,
+        }
+    }
+
+    /// The call of the Windows container platform that failed, when it was one: what a diagnosis of
+    /// the machine should explain.
+    pub fn platform_error(&self) -> Option<&PlatformError> {
+        match &*self.problem {
+            Problem::Platform(error) => Some(error),
             _ => None,
         }
     }

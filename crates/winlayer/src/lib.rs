@@ -37,7 +37,7 @@ mod view;
 pub use chain::{ChainLink, LayerChain};
 pub use error::{Error, ErrorKind, Result};
 pub use inspect::{ImageFacts, LayerContents, LayerFacts, inspect};
-pub use report::{Observer, Target, UnpackOptions, UnpackedImage, UnpackedLayer};
+pub use report::{HcsFamily, Observer, Target, UnpackOptions, UnpackedImage, UnpackedLayer};
 pub use sample::{SampleOptions, write_sample};
 pub use store::{ImageRecord, LayerStore, StoreKind};
 pub use target::tree::verify_tree;
@@ -49,4 +49,5 @@ pub use winlayer_digest::{ChainId, DiffId, Digest};
 pub use winlayer_image::{
     Image, ImageError, Layer, Platform, PlatformChoice, Reference, SourceOptions,
 };
+pub use winlayer_sys::PlatformError;
 pub use winlayer_tar::{Limits, Progress};
