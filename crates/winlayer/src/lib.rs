@@ -3,6 +3,7 @@
 //! ```text
 //! Image (winlayer-image) ─► LayerReader (winlayer-tar) ─► target
 //!                                                          ├ folder: LayerStore ─► LayerChain ─► UvmBootFiles
+//!                                                          ├ hcs:    LayerStore of layers that Windows finished
 //!                                                          ├ tree:   merged plain files
 //!                                                          └ tar:    one Windows layer tar
 //! ```
@@ -18,6 +19,10 @@ struct Readme;
 
 mod chain;
 mod error;
+#[cfg(any(windows, test))]
+mod export;
+#[cfg(windows)]
+pub mod hcs;
 mod inspect;
 mod layer_names;
 mod line;

@@ -22,6 +22,8 @@ mod assembly;
 mod import;
 mod live;
 mod sink;
+#[cfg(test)]
+mod tests;
 mod workers;
 
 use std::{
