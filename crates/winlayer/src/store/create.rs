@@ -62,10 +62,9 @@ fn try_open_or_create(root: &Path, kind: StoreKind) -> Result<Option<LayerStore>
     if !store.dir.is_name_of(STORE_FILE, &marker)? {
         return Ok(None);
     }
-    if made.is_none() {
-        // Who takes back a store may be killed before the marker is gone.
-        make_directories(&store.dir)?;
-    }
+    // Who takes back a store may be killed before the marker is gone, or may have removed directories
+    // that this process had just made.
+    make_directories(&store.dir)?;
     (store.marker, store.made) = (Some(marker), made);
     Ok(Some(store))
 }
