@@ -116,6 +116,9 @@ impl Error {
                 false => image.hint(),
             };
         }
+        if let Some(remedy) = self.platform_error().and_then(PlatformError::remedy) {
+            return Some(remedy);
+        }
         match &*self.problem {
             Problem::Tar(error) => hint_for_io(io_cause(error)?.kind()),
             Problem::Io { source, .. } => hint_for_io(source.kind()),
@@ -129,7 +132,6 @@ impl Error {
             Problem::Damaged { hint, .. } => Some(hint),
             Problem::Refused { hint, .. } => Some(hint),
             Problem::Uvm(problem) => problem.hint(),
-            Problem::Platform(error) => error.remedy(),
             _ => None,
         }
     }
@@ -139,6 +141,8 @@ impl Error {
     pub fn platform_error(&self) -> Option<&PlatformError> {
         match &*self.problem {
             Problem::Platform(error) => Some(error),
+            // A backup stream is written and read like any file.
+            Problem::Io { source, .. } => source.get_ref()?.downcast_ref(),
             _ => None,
         }
     }

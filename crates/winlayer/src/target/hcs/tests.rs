@@ -38,7 +38,10 @@ fn job() {
     let words: Vec<&str> = job.split(SEPARATOR).collect();
     let text = match carry_out(&words) {
         Ok(text) => format!("ok {text}"),
-        Err(error) => format!("{:?} {}", error.kind(), messages(&error)),
+        Err(error) => {
+            let call = error.platform_error().map(|error| error.call());
+            format!("{:?} {} [{call:?}]", error.kind(), messages(&error))
+        }
     };
     fs::write(std::env::var_os(RESULT).unwrap(), text).unwrap();
 }

@@ -54,6 +54,8 @@ fn when_a_stream_is_refused() {
     for turn in [1, 4, 9] {
         let (place, error) = fails(&format!("BackupWrite=13@{turn}"), 0);
         assert!(error.contains("cannot write "), "{error}");
+        // What a diagnosis of the machine has to explain is found below the layer's own words.
+        assert!(error.contains("[Some(\"BackupWrite\")]"), "{error}");
         assert_eq!(place.doubles.story(), Vec::<String>::new());
     }
 }
