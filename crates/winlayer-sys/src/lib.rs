@@ -79,5 +79,6 @@ pub use unix::{Backend, Dir, set_file_times};
 #[cfg(windows)]
 pub use windows::{
     BackupReader, BackupWriter, BasicInfo, Dir, Family, HostCompute, Object, ObjectAccess,
-    ObjectKind, Privilege, PrivilegeGuard, Privileges, set_file_times, virtdisk,
+    ObjectKind, Privilege, PrivilegeGuard, Privileges, set_file_basic_info, set_file_times,
+    virtdisk,
 };

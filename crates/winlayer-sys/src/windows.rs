@@ -55,7 +55,7 @@ pub use info::BasicInfo;
 use nt::{Open, SHARE_ALL, Status};
 pub use object::{Object, ObjectAccess, ObjectKind};
 pub use privileges::{Privilege, PrivilegeGuard, Privileges};
-pub use times::set_file_times;
+pub use times::{set_file_basic_info, set_file_times};
 
 type Result<T> = std::result::Result<T, SysError>;
 

@@ -4,7 +4,7 @@ use std::{error::Error as StdError, fmt, io};
 
 use winlayer_digest::{DiffId, Digest};
 use winlayer_image::{ImageError, ImageErrorKind, Layer, image_error_in};
-use winlayer_sys::SysError;
+use winlayer_sys::{PlatformError, SysError};
 use winlayer_tar::{TarError, TarErrorKind};
 
 use crate::{names::TooManyNames, uvm::UvmProblem};
@@ -47,6 +47,8 @@ pub(crate) enum Problem {
     Tar(#[from] TarError),
     #[error(transparent)]
     Sys(#[from] SysError),
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
     #[error(transparent)]
     TooManyNames(#[from] TooManyNames),
     #[error(transparent)]
@@ -96,7 +98,10 @@ impl Error {
             Problem::Uvm(problem) if problem.is_none() => ErrorKind::NotFound,
             Problem::Uvm(problem) if problem.is_unsafe() => ErrorKind::Unsafe,
             Problem::Uvm(_) => ErrorKind::Failed,
-            Problem::Sys(_) | Problem::Refused { .. } | Problem::Cancelled => ErrorKind::Failed,
+            Problem::Sys(_)
+            | Problem::Platform(_)
+            | Problem::Refused { .. }
+            | Problem::Cancelled => ErrorKind::Failed,
         }
     }
 
@@ -111,6 +116,9 @@ impl Error {
                 false => image.hint(),
             };
         }
+        if let Some(remedy) = self.platform_error().and_then(PlatformError::remedy) {
+            return Some(remedy);
+        }
         match &*self.problem {
             Problem::Tar(error) => hint_for_io(io_cause(error)?.kind()),
             Problem::Io { source, .. } => hint_for_io(source.kind()),
@@ -124,6 +132,17 @@ impl Error {
             Problem::Damaged { hint, .. } => Some(hint),
             Problem::Refused { hint, .. } => Some(hint),
             Problem::Uvm(problem) => problem.hint(),
+            _ => None,
+        }
+    }
+
+    /// The call of the Windows container platform that failed, when it was one: what a diagnosis of
+    /// the machine should explain.
+    pub fn platform_error(&self) -> Option<&PlatformError> {
+        match &*self.problem {
+            Problem::Platform(error) => Some(error),
+            // A backup stream is written and read like any file.
+            Problem::Io { source, .. } => source.get_ref()?.downcast_ref(),
             _ => None,
         }
     }

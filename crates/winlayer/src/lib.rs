@@ -3,6 +3,7 @@
 //! ```text
 //! Image (winlayer-image) ─► LayerReader (winlayer-tar) ─► target
 //!                                                          ├ folder: LayerStore ─► LayerChain ─► UvmBootFiles
+//!                                                          ├ hcs:    LayerStore of layers that Windows finished
 //!                                                          ├ tree:   merged plain files
 //!                                                          └ tar:    one Windows layer tar
 //! ```
@@ -18,6 +19,10 @@ struct Readme;
 
 mod chain;
 mod error;
+#[cfg(any(windows, test))]
+mod export;
+#[cfg(windows)]
+pub mod hcs;
 mod inspect;
 mod layer_names;
 mod line;
@@ -37,9 +42,9 @@ mod view;
 pub use chain::{ChainLink, LayerChain};
 pub use error::{Error, ErrorKind, Result};
 pub use inspect::{ImageFacts, LayerContents, LayerFacts, inspect};
-pub use report::{Observer, Target, UnpackOptions, UnpackedImage, UnpackedLayer};
+pub use report::{HcsFamily, Observer, Target, UnpackOptions, UnpackedImage, UnpackedLayer};
 pub use sample::{SampleOptions, write_sample};
-pub use store::{ImageRecord, LayerStore};
+pub use store::{ImageRecord, LayerStore, StoreKind};
 pub use target::tree::verify_tree;
 pub use unpack::unpack_windows_image;
 pub use uvm::{UvmBootFiles, locate_unprocessed_uvm_boot_files, locate_uvm_boot_files};
@@ -49,4 +54,5 @@ pub use winlayer_digest::{ChainId, DiffId, Digest};
 pub use winlayer_image::{
     Image, ImageError, Layer, Platform, PlatformChoice, Reference, SourceOptions,
 };
+pub use winlayer_sys::PlatformError;
 pub use winlayer_tar::{Limits, Progress};

@@ -15,6 +15,13 @@ pub enum Target {
     /// One folder per layer in the Windows transport format, in a [`LayerStore`](crate::LayerStore)
     /// at the root, which is made when missing.
     Folder,
+    /// One folder per layer as the Windows container platform mounts it, in a
+    /// [`LayerStore`](crate::LayerStore) of that kind at the root, which is made when missing. Only on
+    /// Windows.
+    Hcs {
+        /// The calls to have the platform finish layers with.
+        family: HcsFamily,
+    },
     /// The merged file system as plain files; the root must be missing or empty.
     Tree {
         /// Where to write one JSON line per object with all that a plain file system cannot hold.
@@ -29,11 +36,23 @@ pub enum Target {
     },
 }
 
+/// Which of the platform's two sets of layer calls is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HcsFamily {
+    /// vmcompute.dll, since Windows 10 1607 and Server 2016; what container engines use.
+    #[default]
+    VmCompute,
+    /// computestorage.dll, since build 17763, where it has a call.
+    ComputeStorage,
+}
+
 impl Target {
     /// The name the command line and the JSON report use.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Folder => "folder",
+            Self::Hcs { .. } => "hcs",
             Self::Tree { .. } => "tree",
             Self::Tar { .. } => "tar",
         }
@@ -127,7 +146,7 @@ pub struct UnpackedImage {
     pub chain: Vec<ChainLink>,
     /// The layers, base first.
     pub layers: Vec<UnpackedLayer>,
-    /// The utility VM's boot files, when the image has them and the target is `folder`.
+    /// The utility VM's boot files, when the image has them and the target is `folder` or `hcs`.
     pub uvm: Option<UvmBootFiles>,
     /// What the user should know, in the order of the layers.
     pub warnings: Vec<String>,

@@ -1,9 +1,10 @@
 //! [`LayerStore`]: unpacked layers on disk, named by ChainID, each complete or not there at all.
 //!
 //! ```text
-//! ROOT/winlayer-store.json          {"version":1}
+//! ROOT/winlayer-store.json          {"version":1}, for finished Windows layers with "kind":"hcs"
 //! ROOT/layers/<chain hex>/          published layers
 //! ROOT/ingest/<chain hex>/          a layer being built, or what a crash left of one
+//! ROOT/ingest/<12 hex digits>/      what the platform imports into a layer of kind `hcs`
 //! ROOT/ingest/<blob hex>.partial    bytes of a blob fetched so far
 //! ROOT/locks/<chain hex>.lock       held while that layer is built
 //! ROOT/images/<manifest hex>.json   an ImageRecord
@@ -13,10 +14,15 @@
 //! Whatever happens in between, the next run finds either the finished layer or garbage it may
 //! remove. Lock files go away with their locks (`lock.rs` says how that is safe).
 //!
+//! A layer of kind `hcs` cannot be moved once the platform has finished it, so it is finished in
+//! `layers`. There it counts only when it has its `layer.json`, which is written last.
+//!
 //! Whoever writes to a store holds a shared lock on `winlayer-store.json`. A run that made a store
 //! and published nothing in it removes it again, if it is alone: with the exclusive lock.
 
 mod create;
+#[cfg(any(windows, test))]
+mod finishing;
 mod ingest;
 mod lock;
 mod record;
@@ -31,10 +37,12 @@ use winlayer_digest::ChainId;
 use winlayer_sys::{Dir, SysError};
 
 use create::Made;
+#[cfg(windows)]
+pub(crate) use finishing::Transport;
 pub(crate) use ingest::{Ingest, PartialBlob};
-pub use record::ImageRecord;
 use record::StoreRecord;
 pub(crate) use record::{HardLinkRecord, LayerCounts, LayerRecord, Role, read_json_file, to_json};
+pub use record::{ImageRecord, StoreKind};
 
 use crate::{ChainLink, Error, LayerChain, Result};
 
@@ -60,6 +68,7 @@ const IMAGES: &str = "images";
 #[derive(Debug)]
 pub struct LayerStore {
     root: PathBuf,
+    kind: StoreKind,
     dir: Dir,
     /// Shows that the store is in use; only for those who write.
     marker: Option<File>,
@@ -82,7 +91,7 @@ impl LayerStore {
             })
         };
         let record: Option<StoreRecord> = read_json_file(&root.join(STORE_FILE))?;
-        let version = record.ok_or_else(missing)?.version;
+        let StoreRecord { version, kind } = record.ok_or_else(missing)?;
         if version != VERSION {
             let what = format!(
                 "{} is a store of version {version}, expected 1",
@@ -96,6 +105,7 @@ impl LayerStore {
         let dir = Dir::open_ambient(&root)?;
         Ok(Self {
             root,
+            kind,
             dir,
             marker: None,
             made: None,
@@ -109,9 +119,27 @@ impl LayerStore {
     /// When `root` has other contents, so that no directory of the user's is filled by mistake; when
     /// it cannot be written; and as [`open`](Self::open).
     pub fn open_or_create(root: &Path) -> Result<Self> {
-        let store = create::open_or_create(&absolute(root)?)?;
+        Self::open_or_create_kind(root, StoreKind::Folder)
+    }
+
+    /// As [`open_or_create`](Self::open_or_create), for layers of any kind.
+    pub(crate) fn open_or_create_kind(root: &Path, kind: StoreKind) -> Result<Self> {
+        let store = create::open_or_create(&absolute(root)?, kind)?;
+        if store.kind != kind {
+            let (root, found) = (store.root.display(), store.kind.name());
+            let what = format!(
+                "{root} is a store of {found} layers, expected {}",
+                kind.name()
+            );
+            return Err(Error::refused(what, "choose another folder"));
+        }
         store.remove_garbage()?;
         Ok(store)
+    }
+
+    /// What its layers are.
+    pub fn kind(&self) -> StoreKind {
+        self.kind
     }
 
     /// The store's directory, absolute.
@@ -125,10 +153,27 @@ impl LayerStore {
     ///
     /// When the store cannot be read.
     pub fn layer_folder(&self, chain_id: ChainId) -> Result<Option<PathBuf>> {
-        let path = layer_path(chain_id);
-        let found = self.dir.stat(&path)?;
+        let published = self.is_published(chain_id)?;
+        Ok(published.then(|| self.layer_host_path(chain_id)))
+    }
+
+    /// Where the folder of a layer is, or will be.
+    pub(crate) fn layer_host_path(&self, id: ChainId) -> PathBuf {
         // Component by component, for the system's own separators.
-        Ok(found.map(|_| self.root.join(LAYERS).join(chain_id.hex())))
+        self.root.join(LAYERS).join(id.hex())
+    }
+
+    /// Whether the layer is there and complete.
+    fn is_published(&self, id: ChainId) -> Result<bool> {
+        let path = layer_path(id);
+        let found = match self.kind {
+            StoreKind::Folder => self.dir.stat(&path)?,
+            StoreKind::Hcs => match self.dir.stat(&path)? {
+                Some(_) => self.dir.stat(&format!("{path}/{LAYER_FILE}"))?,
+                None => None,
+            },
+        };
+        Ok(found.is_some())
     }
 
     /// The chain of an unpacked layer.
@@ -223,7 +268,9 @@ impl LayerStore {
                     error,
                 )
             })?;
-            ids.push(id);
+            if self.is_published(id)? {
+                ids.push(id);
+            }
         }
         ids.sort();
         Ok(ids)

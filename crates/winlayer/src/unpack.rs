@@ -22,16 +22,18 @@ use winlayer_image::{Image, Layer, Reference};
 use winlayer_tar::{LayerReader, Progress, ReadOptions};
 
 use crate::{
-    Error, ErrorKind, ImageRecord, LayerChain, LayerStore, Result, Target, UnpackOptions,
-    UnpackedImage, UnpackedLayer, UvmBootFiles,
+    Error, ErrorKind, HcsFamily, ImageRecord, LayerChain, LayerStore, Result, Target,
+    UnpackOptions, UnpackedImage, UnpackedLayer, UvmBootFiles,
     error::layer_title,
     line::Line,
-    locate_unprocessed_uvm_boot_files,
+    locate_unprocessed_uvm_boot_files, locate_uvm_boot_files,
     report::Outcome,
     store::{Ingest, LayerRecord, PartialBlob},
     target::{
         self,
-        folder::{self, PublishedLayer},
+        folder::{
+            self, FinishedLayer, PublishedLayer, StagedLayer, TransportFolder, TransportSink,
+        },
     },
 };
 
@@ -60,8 +62,15 @@ pub fn unpack_windows_image(
     let mut uvm = None;
     let outcome = match &options.target {
         Target::Folder => {
-            let (mut outcome, layers) = unpack_folders(image, root, options)?;
+            let store = LayerStore::open_or_create(root)?;
+            let (mut outcome, layers) = unpack_layers(image, store, options, &FolderMaker)?;
             uvm = utility_vm(&layers, &mut outcome.warnings);
+            chain = layers.layers;
+            outcome
+        }
+        Target::Hcs { family } => {
+            let (mut outcome, layers) = unpack_hcs(image, root, options, *family)?;
+            uvm = processed_utility_vm(&layers, &mut outcome.warnings);
             chain = layers.layers;
             outcome
         }
@@ -88,7 +97,19 @@ pub fn unpack_windows_image(
 /// An image without a utility VM is complete; one with a broken utility VM still serves process
 /// isolation.
 fn utility_vm(chain: &LayerChain, warnings: &mut Vec<String>) -> Option<UvmBootFiles> {
-    match locate_unprocessed_uvm_boot_files(chain) {
+    found_utility_vm(locate_unprocessed_uvm_boot_files(chain), warnings)
+}
+
+/// The same for layers that Windows has processed.
+fn processed_utility_vm(chain: &LayerChain, warnings: &mut Vec<String>) -> Option<UvmBootFiles> {
+    found_utility_vm(locate_uvm_boot_files(chain), warnings)
+}
+
+fn found_utility_vm(
+    found: Result<UvmBootFiles>,
+    warnings: &mut Vec<String>,
+) -> Option<UvmBootFiles> {
+    match found {
         Ok(found) => Some(found),
         Err(error) if error.is_no_utility_vm() => None,
         Err(error) => {
@@ -98,13 +119,44 @@ fn utility_vm(chain: &LayerChain, warnings: &mut Vec<String>) -> Option<UvmBootF
     }
 }
 
-fn unpack_folders(
+#[cfg(windows)]
+fn unpack_hcs(
     image: &Image,
     root: &Path,
     options: &UnpackOptions,
+    family: HcsFamily,
 ) -> Result<(Outcome, LayerChain)> {
-    let store = LayerStore::open_or_create(root)?;
-    let unpacked = unpack_into(&store, image, options);
+    let hcs = target::hcs::Hcs::load(family)?;
+    let destroy = |folder: &Path| hcs.destroy(folder);
+    let store = LayerStore::open_or_create_kind(root, crate::StoreKind::Hcs)?;
+    store.remove_unfinished(&destroy)?;
+    let maker = target::hcs::HcsMaker {
+        hcs: &hcs,
+        destroy: &destroy,
+    };
+    unpack_layers(image, store, options, &maker)
+}
+
+#[cfg(not(windows))]
+fn unpack_hcs(
+    _: &Image,
+    _: &Path,
+    _: &UnpackOptions,
+    _: HcsFamily,
+) -> Result<(Outcome, LayerChain)> {
+    Err(Error::refused(
+        "only Windows can finish layers for itself",
+        "unpack with --to folder here, then run winlayer layer import on Windows",
+    ))
+}
+
+fn unpack_layers<M: LayerMaker>(
+    image: &Image,
+    store: LayerStore,
+    options: &UnpackOptions,
+    maker: &M,
+) -> Result<(Outcome, LayerChain)> {
+    let unpacked = unpack_into(&store, image, options, maker);
     if unpacked.is_err() {
         // The error of the unpack is the one to tell; an empty store that stays harms nobody.
         let _ = store.take_back();
@@ -112,15 +164,17 @@ fn unpack_folders(
     unpacked
 }
 
-fn unpack_into(
+fn unpack_into<M: LayerMaker>(
     store: &LayerStore,
     image: &Image,
     options: &UnpackOptions,
+    maker: &M,
 ) -> Result<(Outcome, LayerChain)> {
     let job = Job {
         image,
         store,
         options,
+        maker,
         line: Line::new(image.layers().len()),
     };
     let unpacked = job.run()?;
@@ -143,18 +197,80 @@ fn unpack_into(
     Ok((outcome, store.chain(top.chain_id)?))
 }
 
+/// How the layers of a store are made.
+pub(crate) trait LayerMaker: Sync {
+    /// A verified layer that waits for those below it.
+    type Staged<'a>;
+
+    /// Writes what the layer's tar brings, and checks its DiffID. `stop` ends it early.
+    fn stage<'a>(
+        &self,
+        ingest: &Ingest<'a>,
+        layer: &Layer,
+        reader: LayerReader,
+        most_names: u64,
+        stop: &dyn Fn() -> Result<()>,
+    ) -> Result<Self::Staged<'a>>;
+
+    /// Does what needs the layers below, and publishes the layer.
+    fn finish(
+        &self,
+        store: &LayerStore,
+        ingest: Ingest<'_>,
+        layer: &Layer,
+        staged: Self::Staged<'_>,
+        below: &[Arc<PublishedLayer>],
+    ) -> Result<FinishedLayer>;
+}
+
+/// Makes layer folders in the transport format.
+struct FolderMaker;
+
+impl LayerMaker for FolderMaker {
+    type Staged<'a> = StagedLayer;
+
+    fn stage<'a>(
+        &self,
+        ingest: &Ingest<'a>,
+        layer: &Layer,
+        reader: LayerReader,
+        most_names: u64,
+        stop: &dyn Fn() -> Result<()>,
+    ) -> Result<StagedLayer> {
+        let mut sink = TransportSink::new(ingest.dir());
+        folder::stage(ingest.dir(), &mut sink, layer, reader, most_names, stop)
+    }
+
+    fn finish(
+        &self,
+        store: &LayerStore,
+        ingest: Ingest<'_>,
+        layer: &Layer,
+        staged: StagedLayer,
+        below: &[Arc<PublishedLayer>],
+    ) -> Result<FinishedLayer> {
+        let dir = ingest.dir();
+        let (assembly, layers) = (TransportFolder { dir }, store.layers_path());
+        let finished = folder::finish(dir, &assembly, layer, staged, below, &layers)?;
+        folder::seal(dir, &finished.record)?;
+        ingest.publish()?;
+        Ok(finished)
+    }
+}
+
 /// One image on its way into one store.
-struct Job<'a> {
+struct Job<'a, M> {
     image: &'a Image,
     store: &'a LayerStore,
     options: &'a UnpackOptions,
+    maker: &'a M,
     line: Line<Arc<PublishedLayer>>,
 }
 
 /// What a layer reports, and its warnings.
 type Unpacked = (UnpackedLayer, Vec<String>);
 
-impl<'a> Job<'a> {
+impl<'a, M: LayerMaker> Job<'a, M> {
     /// Works on `jobs` layers at the same time. Layers are begun base to top and each waits only for
     /// those below it, so the lowest one in work can always go on.
     fn run(&self) -> Result<Vec<Unpacked>> {
@@ -242,9 +358,9 @@ impl<'a> Job<'a> {
             }
         };
         let parents = self.line.wait_for_all_below(layer.index)?;
-        let layers = self.store.layers_path();
-        let finished = folder::finish(ingest.dir(), layer, staged, &parents, &layers)?;
-        ingest.publish()?;
+        let finished = self
+            .maker
+            .finish(self.store, ingest, layer, staged, &parents)?;
         let (names, tombstones) = (finished.names, finished.tombstones);
         let published = PublishedLayer::just_built(self.store, layer.chain_id, names, tombstones)?;
         self.line.done(layer.index, Arc::new(published));
@@ -263,9 +379,9 @@ impl<'a> Job<'a> {
     fn stage(
         &self,
         layer: &Layer,
-        ingest: &Ingest<'_>,
+        ingest: &Ingest<'a>,
         partial: Option<&PartialBlob<'_>>,
-    ) -> Result<folder::StagedLayer> {
+    ) -> Result<M::Staged<'a>> {
         let progress = Arc::new(Progress::default());
         if let Some(observer) = &self.options.observer {
             observer.layer_started(layer, Arc::clone(&progress));
@@ -287,9 +403,8 @@ impl<'a> Job<'a> {
             progress: Some(progress),
         };
         let reader = LayerReader::open(blob, options);
-        folder::stage(ingest.dir(), layer, reader, most_names, &|| {
-            self.line.check()
-        })
+        let stop = || self.line.check();
+        self.maker.stage(ingest, layer, reader, most_names, &stop)
     }
 
     fn reuse(&self, layer: &Layer) -> Result<LayerRecord> {

@@ -114,7 +114,33 @@ pub fn final_path(file: &File) -> io::Result<PathBuf> {
     };
     match buffer.get(..length as usize) {
         Some(text) if length > 0 => Ok(PathBuf::from(plain(&String::from_utf16_lossy(text)))),
-        _ => Err(io::Error::last_os_error()),
+        _ => object_path(file, io::Error::last_os_error()),
+    }
+}
+
+/// The path that the object manager knows: Wine's GetFinalPathNameByHandleW gives no more than some
+/// 300 characters.
+fn object_path(file: &File, error: io::Error) -> io::Result<PathBuf> {
+    const OBJECT_NAME_INFORMATION: i32 = 1;
+    // A UNICODE_STRING, 16 bytes, and its text.
+    let mut buffer = vec![0_u16; 32768];
+    let mut used = 0;
+    // SAFETY: the buffer is as long as we say.
+    let status = unsafe {
+        NtQueryObject(
+            file.as_raw_handle(),
+            OBJECT_NAME_INFORMATION,
+            buffer.as_mut_ptr().cast(),
+            (buffer.len() * size_of::<u16>()) as u32,
+            &raw mut used,
+        )
+    };
+    let bytes = usize::from(buffer.first().copied().unwrap_or_default());
+    let text = buffer.get(8..8 + bytes / 2).unwrap_or_default();
+    let text = String::from_utf16_lossy(text);
+    match text.strip_prefix(r"\??\") {
+        Some(path) if status >= 0 => Ok(PathBuf::from(path)),
+        _ => Err(error),
     }
 }
 

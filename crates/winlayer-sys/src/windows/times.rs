@@ -20,6 +20,15 @@ pub fn set_file_times(file: &File, accessed: UnixTime, modified: UnixTime) -> io
     set_times(file.as_handle(), accessed, modified)
 }
 
+/// Sets the four times and the attributes of an open file in one call; what is 0 stays as it is.
+///
+/// # Errors
+///
+/// The system's.
+pub fn set_file_basic_info(file: &File, info: &BasicInfo) -> io::Result<()> {
+    set_basic_info(file.as_handle(), info)
+}
+
 pub(super) fn set_times(
     object: BorrowedHandle<'_>,
     accessed: UnixTime,

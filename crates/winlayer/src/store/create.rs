@@ -10,7 +10,7 @@ use std::{
 use winlayer_sys::Dir;
 
 use super::{
-    IMAGES, INGEST, LAYERS, LOCKS, LayerStore, STORE_FILE, VERSION, already_exists,
+    IMAGES, INGEST, LAYERS, LOCKS, LayerStore, STORE_FILE, StoreKind, VERSION, already_exists,
     record::StoreRecord, to_json,
 };
 use crate::{Error, Result};
@@ -25,12 +25,12 @@ pub(super) struct Made {
 }
 
 /// Opens a store for writing, or makes one.
-pub(super) fn open_or_create(root: &Path) -> Result<LayerStore> {
+pub(super) fn open_or_create(root: &Path, kind: StoreKind) -> Result<LayerStore> {
     // Another process may take back its store at any moment; then this one makes its own.
     const ATTEMPTS: usize = 100;
     let mut last = None;
     for _ in 0..ATTEMPTS {
-        match try_open_or_create(root) {
+        match try_open_or_create(root, kind) {
             Ok(Some(store)) => return Ok(store),
             Ok(None) => {}
             Err(error) if error.is_gone() => last = Some(error),
@@ -45,14 +45,14 @@ pub(super) fn open_or_create(root: &Path) -> Result<LayerStore> {
 }
 
 /// Nothing when the store was removed in between.
-fn try_open_or_create(root: &Path) -> Result<Option<LayerStore>> {
+fn try_open_or_create(root: &Path, kind: StoreKind) -> Result<Option<LayerStore>> {
     let named = |error| Error::io(format!("create {}", root.display()), error);
     let made = if root.join(STORE_FILE).try_exists().map_err(named)? {
         None
     } else {
         let root_is_new = !root.try_exists().map_err(named)?;
         fs::create_dir_all(root).map_err(named)?;
-        make(root)?.then_some(Made { root: root_is_new })
+        make(root, kind)?.then_some(Made { root: root_is_new })
     };
     let mut store = LayerStore::open(root)?;
     let marker = store.dir.open_file(STORE_FILE)?;
@@ -62,10 +62,9 @@ fn try_open_or_create(root: &Path) -> Result<Option<LayerStore>> {
     if !store.dir.is_name_of(STORE_FILE, &marker)? {
         return Ok(None);
     }
-    if made.is_none() {
-        // Who takes back a store may be killed before the marker is gone.
-        make_directories(&store.dir)?;
-    }
+    // Who takes back a store may be killed before the marker is gone, or may have removed directories
+    // that this process had just made.
+    make_directories(&store.dir)?;
     (store.marker, store.made) = (Some(marker), made);
     Ok(Some(store))
 }
@@ -120,7 +119,7 @@ fn make_directories(dir: &Dir) -> Result<()> {
 }
 
 /// Makes the layout; the version file comes last. False when another process was faster.
-fn make(root: &Path) -> Result<bool> {
+fn make(root: &Path, kind: StoreKind) -> Result<bool> {
     let dir = Dir::open_ambient(root)?;
     let is_ours = |name: &std::ffi::OsStr| {
         DIRECTORIES.iter().any(|ours| name == *ours)
@@ -144,7 +143,11 @@ fn make(root: &Path) -> Result<bool> {
     let temporary = format!("{STORE_FILE}.{}.{number}", std::process::id());
     dir.remove_all(&temporary)?;
     let mut file = dir.create_file(&temporary)?;
-    file.write_all(&to_json(&StoreRecord { version: VERSION })?)
+    let record = StoreRecord {
+        version: VERSION,
+        kind,
+    };
+    file.write_all(&to_json(&record)?)
         .and_then(|()| file.sync_all())
         .map_err(|error| Error::io(format!("write {}", root.join(STORE_FILE).display()), error))?;
     drop(file);

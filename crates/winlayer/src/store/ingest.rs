@@ -8,17 +8,25 @@ use winlayer_sys::Dir;
 use super::{INGEST, LayerStore, ingest_path, lock::Lock};
 use crate::Result;
 
+/// Digits of a ChainID that name a folder the platform imports from.
+pub(super) const TRANSPORT_DIGITS: usize = 12;
+
+fn is_transport(name: &str) -> bool {
+    name.len() == TRANSPORT_DIGITS && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 /// A layer being built in `ingest/<chain hex>`, empty at first.
 ///
 /// Dropping it removes everything; [`publish`](Self::publish) makes it a layer of the store. The
 /// layer's lock is held all the while.
 #[derive(Debug)]
 pub(crate) struct Ingest<'a> {
-    store: &'a LayerStore,
-    id: ChainId,
+    pub(super) store: &'a LayerStore,
+    pub(super) id: ChainId,
     dir: Dir,
     published: bool,
-    _lock: Lock,
+    /// Held until the layer is published or removed; `None` when somebody else has taken it over.
+    lock: Option<Lock>,
 }
 
 impl LayerStore {
@@ -43,7 +51,7 @@ impl LayerStore {
             id,
             dir,
             published: false,
-            _lock: lock,
+            lock: Some(lock),
         }))
     }
 
@@ -66,6 +74,8 @@ impl LayerStore {
             };
             let lock = if let Ok(id) = format!("sha256:{name}").parse::<ChainId>() {
                 self.try_lock(&format!("{}.lock", id.hex()))?
+            } else if is_transport(name) {
+                self.try_lock(&format!("{name}.lock"))?
             } else if name.ends_with(".tmp") {
                 self.try_lock_temporary_files()?
             } else {
@@ -86,13 +96,18 @@ impl Ingest<'_> {
     }
 
     /// Flushes the layer to stable storage, then makes it visible.
-    pub(crate) fn publish(mut self) -> Result<()> {
+    pub(crate) fn publish(self) -> Result<()> {
+        self.move_to_layers().map(drop)
+    }
+
+    /// Flushes the layer to stable storage and moves it to where it will stay; gives the lock.
+    pub(super) fn move_to_layers(mut self) -> Result<Option<Lock>> {
         self.dir.sync_all()?;
         // Windows renames no directory while it is open.
         self.dir = self.store.dir.open_dir(INGEST)?;
         self.store.publish_layer(self.id)?;
         self.published = true;
-        Ok(())
+        Ok(self.lock.take())
     }
 }
 

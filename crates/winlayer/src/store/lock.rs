@@ -57,7 +57,7 @@ impl LayerStore {
         loop {
             let lock = self.try_lock(&name)?;
             // Looked at after the lock: the one who held it may just have published the layer.
-            if self.dir.stat(&layer_path(id))?.is_some() {
+            if self.is_published(id)? {
                 return Ok(None);
             }
             if lock.is_some() {

@@ -13,6 +13,34 @@ const LARGEST: u64 = 256 << 20;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct StoreRecord {
     pub(super) version: u32,
+    #[serde(default, skip_serializing_if = "StoreKind::is_folder")]
+    pub(super) kind: StoreKind,
+}
+
+/// What the layers of a store are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum StoreKind {
+    /// Folders in the transport format, made on any system.
+    #[default]
+    Folder,
+    /// Layers finished by the Windows container platform.
+    Hcs,
+}
+
+impl StoreKind {
+    fn is_folder(&self) -> bool {
+        *self == Self::Folder
+    }
+
+    /// As the command line names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Folder => "folder",
+            Self::Hcs => "hcs",
+        }
+    }
 }
 
 /// An image that was unpacked into a store (`images/<manifest hex>.json`).

@@ -15,11 +15,13 @@
 //! The `UtilityVM` directory keeps what its entry says in a sidecar like any other; importers ignore
 //! it, as hcsshim's does.
 
+mod assembly;
 mod below;
 mod framing;
 mod implicit;
 mod index;
 mod links;
+mod sink;
 mod stage;
 mod tombstones;
 mod utility_vm;
@@ -30,20 +32,35 @@ use winlayer_image::Layer;
 use winlayer_sys::Dir;
 use winlayer_tar::{LayerReader, LayerRole, LayerSummary};
 
+pub(crate) use assembly::{Assembly, TransportFolder};
 pub(crate) use below::{Below, PublishedLayer};
+#[cfg(any(windows, test))]
+pub(crate) use framing::is_sidecar;
 pub(crate) use framing::sidecar;
-pub(crate) use index::{IndexLine, LineKind, read_index};
-pub(crate) use tombstones::Tombstones;
+#[cfg(windows)]
+pub(crate) use framing::{
+    Framed, PlainFile, Written, plain_directory, write_failed, write_sidecar,
+};
+pub(crate) use index::{IndexLine, IndexWriter, LineKind, read_index};
+#[cfg(windows)]
+pub(crate) use index::{directories_children_first, read_names};
+#[cfg(windows)]
+pub(crate) use sink::NewObject;
+pub(crate) use sink::{ObjectSink, TransportSink};
+#[cfg(windows)]
+pub(crate) use tombstones::TOMBSTONES_FILE;
+pub(crate) use tombstones::{DELETIONS_FILE, Tombstones};
+#[cfg(windows)]
+pub(crate) use utility_vm::{backup_of_path, is_backup, is_edited};
 
 use crate::{
     Error, Result,
     error::Problem,
-    layer_names::LayerNames,
+    layer_names::{LayerNames, NameKind, Named},
     store::{
         HardLinkRecord, LAYER_CHAIN_FILE, LAYER_FILE, LayerCounts, LayerRecord, Role, to_json,
     },
 };
-use index::IndexWriter;
 use links::{LinkPlace, PendingLink};
 use stage::Stager;
 use tombstones::Whiteouts;
@@ -68,16 +85,18 @@ pub(crate) struct FinishedLayer {
     pub(crate) record: LayerRecord,
 }
 
-/// Writes a layer's own files into `dir` and checks its DiffID. `stop` ends it early.
+/// Writes a layer's own objects into `sink`, what else it has into `dir`, and checks its DiffID.
+/// `stop` ends it early.
 pub(crate) fn stage(
     dir: &Dir,
+    sink: &mut dyn ObjectSink,
     layer: &Layer,
     mut reader: LayerReader,
     most_names: u64,
     stop: &dyn Fn() -> Result<()>,
 ) -> Result<StagedLayer> {
     let role = role_of(layer);
-    let mut stager = Stager::new(dir, role, most_names)?;
+    let mut stager = Stager::new(dir, sink, role, most_names)?;
     stager.take_all(&mut reader, stop)?;
     let summary = reader.finish()?;
     let (expected, found) = (layer.diff_id, summary.diff_id);
@@ -114,8 +133,11 @@ pub(crate) fn role_of(layer: &Layer) -> LayerRole {
 }
 
 /// Does what needs the layers below, which are all published; `layers` is where they are.
+///
+/// Only `layer.json`, which makes the folder a whole layer, is left to [`seal`].
 pub(crate) fn finish(
     dir: &Dir,
+    assembly: &dyn Assembly,
     layer: &Layer,
     staged: StagedLayer,
     parents: &[std::sync::Arc<PublishedLayer>],
@@ -135,18 +157,21 @@ pub(crate) fn finish(
 
     let hidden = whiteouts.hidden()?;
     whiteouts.check(&names, &below, &hidden)?;
-    let cloned = utility_vm::complete(dir, &mut names, &whiteouts, &below, &mut index)?;
-    let plain = implicit::complete(dir, &mut names, &below, &hidden, &mut index)?;
+    let tombstones = whiteouts.tombstones(&names, &below)?;
+    let cloned = utility_vm::complete(assembly, &mut names, &whiteouts, &below, &mut index)?;
+    directories_of(&tombstones, &mut names, &below, assembly)?;
+    let plain = implicit::complete(assembly, &mut names, &below, &hidden, &mut index)?;
     warnings.extend(warn_of_implicit(&implicit_directories, plain));
     let place = LinkPlace {
         dir,
+        assembly,
         chain_id: &chain_id,
         below: &below,
     };
     let hard_links = place.make(&links, &mut names, &mut index)?;
-    let tombstones = whiteouts.tombstones(&names, &below)?;
     if role_of(layer) == LayerRole::Diff {
-        tombstones::write(dir, &tombstones, &mut index)?;
+        let name = assembly.tombstones_file();
+        tombstones::write(dir, name, &tombstones, &mut index)?;
     }
     index.finish()?;
 
@@ -157,7 +182,6 @@ pub(crate) fn finish(
         warnings,
         ..record(layer, parents, &summary, counts, hard_links)
     };
-    write_file(dir, LAYER_FILE, &to_json(&record)?)?;
     let chain: Vec<_> = parents
         .iter()
         .rev()
@@ -170,6 +194,39 @@ pub(crate) fn finish(
         tombstones,
         record,
     })
+}
+
+/// Writes `layer.json`.
+pub(crate) fn seal(dir: &Dir, record: &LayerRecord) -> Result<()> {
+    write_file(dir, LAYER_FILE, &to_json(record)?)
+}
+
+/// Makes the directories that only deletions need, where the assembly wants them.
+fn directories_of(
+    tombstones: &[String],
+    names: &mut LayerNames,
+    below: &Below<'_>,
+    assembly: &dyn Assembly,
+) -> Result<()> {
+    // The platform imports nothing without this one.
+    let files = "Files";
+    if names.find(files).is_none() && assembly.directory_of_deletion(files)? {
+        names.insert(files, Named::new(NameKind::ImplicitDirectory))?;
+    }
+    let deleted = Tombstones::from_paths(tombstones)?;
+    for path in tombstones {
+        for (end, _) in path.match_indices('/') {
+            let directory = path.get(..end).unwrap_or_default();
+            // Below a deleted or missing directory there is nothing to delete.
+            if deleted.hide(directory) || !below.has_directory(directory)? {
+                break;
+            }
+            if names.find(directory).is_none() && assembly.directory_of_deletion(directory)? {
+                names.insert(directory, Named::new(NameKind::ImplicitDirectory))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn record(

@@ -138,6 +138,14 @@ impl<'a> Below<'a> {
         Ok(Seen::Nothing)
     }
 
+    /// Whether the merged view has a directory at `path`.
+    pub(super) fn has_directory(&self, path: &str) -> Result<bool> {
+        Ok(match self.look_up(path)? {
+            Seen::Object(found) => found.named.kind.is_directory(),
+            Seen::Behind { .. } | Seen::Nothing => false,
+        })
+    }
+
     /// The path and kind of everything the merged view has in a directory, sorted.
     pub(super) fn children(&self, directory: &str) -> Result<Vec<(String, NameKind)>> {
         let mut spellings = NameTree::new((), u64::MAX);

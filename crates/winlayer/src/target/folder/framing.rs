@@ -16,7 +16,9 @@ use std::{
 use winlayer_metadata::{
     FileAttributes, FileTimes, ReparsePoint, backup_stream::BackupStreamWriter,
 };
-use winlayer_sys::{Dir, UnixTime, set_file_times};
+use winlayer_sys::Dir;
+#[cfg(not(windows))]
+use winlayer_sys::UnixTime;
 use winlayer_tar::{Body, Metadata};
 
 use crate::{Error, Result, error::escape};
@@ -32,16 +34,22 @@ pub(crate) fn sidecar(directory: &str) -> String {
     format!("{directory}{SIDECAR_SUFFIX}")
 }
 
+/// Whether a path is that of such a file.
+#[cfg(any(windows, test))]
+pub(crate) fn is_sidecar(path: &str) -> bool {
+    path.ends_with(SIDECAR_SUFFIX)
+}
+
 /// Size and checksum of a finished file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Written {
-    pub(super) size: u64,
-    pub(super) crc32: u32,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub(crate) size: u64,
+    pub(crate) crc32: u32,
 }
 
 /// A file being written, counted and summed.
 #[derive(Debug)]
-pub(super) struct PlainFile {
+pub(crate) struct PlainFile {
     file: File,
     buffer: Vec<u8>,
     sum: crc32fast::Hasher,
@@ -50,7 +58,7 @@ pub(super) struct PlainFile {
 
 impl PlainFile {
     /// Makes `path`, which must not exist; `buffer` is the one a finished file gave back.
-    pub(super) fn create(dir: &Dir, path: &str, mut buffer: Vec<u8>) -> Result<Self> {
+    pub(crate) fn create(dir: &Dir, path: &str, mut buffer: Vec<u8>) -> Result<Self> {
         buffer.clear();
         buffer.reserve(BUFFER);
         let file = dir.create_file(path)?;
@@ -63,9 +71,9 @@ impl PlainFile {
     }
 
     /// Writes what is buffered and sets the times; gives the buffer back.
-    pub(super) fn finish(mut self, times: &FileTimes) -> io::Result<(Written, Vec<u8>)> {
+    pub(crate) fn finish(mut self, times: &FileTimes) -> io::Result<(Written, Vec<u8>)> {
         self.flush()?;
-        set_file_times(&self.file, unix(times.accessed), unix(times.written))?;
+        set_times(&self.file, times)?;
         Ok((
             Written {
                 size: self.size,
@@ -76,6 +84,27 @@ impl PlainFile {
     }
 }
 
+/// The platform takes the four times of an object from the file that holds it.
+#[cfg(windows)]
+fn set_times(file: &File, times: &FileTimes) -> io::Result<()> {
+    // 0 and -1 would mean something else, and NTFS knows nothing earlier.
+    let first = winlayer_metadata::FileTime::from_ticks(1);
+    let info = winlayer_sys::BasicInfo {
+        created: times.created.max(first),
+        accessed: times.accessed.max(first),
+        written: times.written.max(first),
+        changed: times.changed.max(first),
+        attributes: FileAttributes::empty(),
+    };
+    winlayer_sys::set_file_basic_info(file, &info)
+}
+
+#[cfg(not(windows))]
+fn set_times(file: &File, times: &FileTimes) -> io::Result<()> {
+    winlayer_sys::set_file_times(file, unix(times.accessed), unix(times.written))
+}
+
+#[cfg(not(windows))]
 fn unix(time: winlayer_metadata::FileTime) -> UnixTime {
     let (seconds, nanos) = time.to_unix();
     UnixTime { seconds, nanos }
@@ -104,14 +133,16 @@ impl Write for PlainFile {
     }
 }
 
-/// A framed file being written.
+/// An object being written as attribute word and backup stream.
 #[derive(Debug)]
-pub(super) struct FramedFile(BackupStreamWriter<PlainFile>);
+pub(crate) struct Framed<W: Write>(BackupStreamWriter<W>);
 
-impl FramedFile {
-    /// Begins the file with everything but its data.
-    pub(super) fn begin(
-        mut file: PlainFile,
+pub(super) type FramedFile = Framed<PlainFile>;
+
+impl<W: Write> Framed<W> {
+    /// Begins the object with everything but its data.
+    pub(crate) fn begin(
+        mut file: W,
         metadata: &Metadata,
         reparse: Option<&ReparsePoint>,
     ) -> io::Result<Self> {
@@ -129,20 +160,27 @@ impl FramedFile {
         Ok(Self(stream))
     }
 
-    pub(super) fn begin_data(&mut self, size: u64) -> io::Result<()> {
+    pub(crate) fn begin_data(&mut self, size: u64) -> io::Result<()> {
         self.0.begin_data(size)
     }
 
-    pub(super) fn begin_alternate(&mut self, name: &str, size: u64) -> io::Result<()> {
+    pub(crate) fn begin_alternate(&mut self, name: &str, size: u64) -> io::Result<()> {
         self.0.begin_alternate(name, size)
     }
 
-    pub(super) fn finish(self, times: &FileTimes) -> io::Result<(Written, Vec<u8>)> {
-        self.0.finish()?.finish(times)
+    /// What the object was written to.
+    pub(crate) fn end(self) -> io::Result<W> {
+        self.0.finish()
     }
 }
 
-impl Write for FramedFile {
+impl FramedFile {
+    pub(super) fn finish(self, times: &FileTimes) -> io::Result<(Written, Vec<u8>)> {
+        self.end()?.finish(times)
+    }
+}
+
+impl<W: Write> Write for Framed<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.write(bytes)
     }
@@ -152,8 +190,8 @@ impl Write for FramedFile {
     }
 }
 
-/// The sidecar of a directory that has no entry: plain directory, nothing else known.
-pub(super) fn write_implicit_sidecar(dir: &Dir, directory: &str) -> Result<(Metadata, Written)> {
+/// A directory that has no entry: plain directory, nothing else known.
+pub(crate) fn plain_directory() -> Metadata {
     let epoch = winlayer_metadata::FileTime::UNIX_EPOCH;
     let times = FileTimes {
         created: epoch,
@@ -161,17 +199,21 @@ pub(super) fn write_implicit_sidecar(dir: &Dir, directory: &str) -> Result<(Meta
         written: epoch,
         changed: epoch,
     };
-    let attributes = FileAttributes::DIRECTORY;
-    let metadata = Metadata {
-        attributes,
+    Metadata {
+        attributes: FileAttributes::DIRECTORY,
         times,
         ..Metadata::default()
-    };
+    }
+}
+
+/// Writes the sidecar of a directory.
+pub(crate) fn write_sidecar(dir: &Dir, directory: &str, metadata: &Metadata) -> Result<Written> {
     let path = sidecar(directory);
     let file = PlainFile::create(dir, &path, Vec::new())?;
-    let written = FramedFile::begin(file, &metadata, None).and_then(|file| file.finish(&times));
+    let framed = Framed::begin(file, metadata, None);
+    let written = framed.and_then(|file| file.finish(&metadata.times));
     let (written, _) = written.map_err(|error| write_failed(&path, error))?;
-    Ok((metadata, written))
+    Ok(written)
 }
 
 /// Which side of a copy failed.
@@ -184,7 +226,7 @@ pub(super) enum CopyError {
 /// Copies a whole body to `out` and, when there is one, to `second`.
 pub(super) fn copy_body(
     body: &mut Body<'_>,
-    out: &mut impl Write,
+    out: &mut dyn Write,
     mut second: Option<&mut PlainFile>,
 ) -> std::result::Result<(), CopyError> {
     loop {
@@ -205,7 +247,7 @@ pub(super) fn copy_body(
 
 /// Gives `to` the same contents and times as `from`: a hard link where the file system allows one
 /// more, a copy otherwise.
-pub(super) fn share_file(from_dir: &Dir, from: &str, to_dir: &Dir, to: &str) -> Result<()> {
+pub(crate) fn share_file(from_dir: &Dir, from: &str, to_dir: &Dir, to: &str) -> Result<()> {
     use io::ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
     match from_dir.hard_link(from, to_dir, to) {
         Err(error)
@@ -233,12 +275,14 @@ pub(super) fn copy_file(from_dir: &Dir, from: &str, to_dir: &Dir, to: &str) -> R
     copied().map_err(|error| write_failed(to, error))
 }
 
-pub(super) fn write_failed(path: &str, error: io::Error) -> Error {
+pub(crate) fn write_failed(path: &str, error: io::Error) -> Error {
     Error::io(format!("write {}", escape(path)), error)
 }
 
 #[cfg(test)]
 mod tests {
+    use winlayer_sys::{UnixTime, set_file_times};
+
     use super::*;
 
     /// Where there is only one file system this is a link, which is as good.

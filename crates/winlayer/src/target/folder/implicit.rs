@@ -9,11 +9,9 @@ use std::{
     sync::Arc,
 };
 
-use winlayer_sys::Dir;
-
 use super::{
+    assembly::Assembly,
     below::{Below, PublishedLayer, Seen},
-    framing::{share_file, sidecar, write_implicit_sidecar},
     index::{IndexLine, IndexWriter, LineKind, take_over_lines},
     tombstones::Hidden,
 };
@@ -26,7 +24,7 @@ use crate::{
 
 /// Gives every directory without an entry its sidecar; counts the plain ones.
 pub(super) fn complete(
-    dir: &Dir,
+    assembly: &dyn Assembly,
     names: &mut LayerNames,
     below: &Below<'_>,
     hidden: &Hidden,
@@ -44,7 +42,7 @@ pub(super) fn complete(
         let path = names.path(node);
         match directory_below(below, hidden, &path)? {
             Some((layer, theirs, named)) => {
-                share_file(layer.dir(), &sidecar(&theirs), dir, &sidecar(&path))?;
+                assembly.adopt_directory(layer, &theirs, &path)?;
                 let Named { size, crc32, .. } = named;
                 names.set(
                     node,
@@ -60,7 +58,7 @@ pub(super) fn complete(
                 shared.paths.insert(theirs, path);
             }
             None => {
-                plain(dir, names, node, &path, index)?;
+                plain(assembly, names, node, &path, index)?;
                 plain_ones = plain_ones.saturating_add(1);
             }
         }
@@ -114,13 +112,13 @@ pub(super) fn not_a_directory_below(path: &str, found: &str, kind: NameKind) -> 
 }
 
 fn plain(
-    dir: &Dir,
+    assembly: &dyn Assembly,
     names: &mut LayerNames,
     node: NodeId,
     path: &str,
     index: &mut IndexWriter,
 ) -> Result<()> {
-    let (metadata, written) = write_implicit_sidecar(dir, path)?;
+    let (metadata, written) = assembly.plain_directory(path)?;
     let (size, crc32) = (written.size, written.crc32);
     names.set(
         node,

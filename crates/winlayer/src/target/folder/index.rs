@@ -161,6 +161,20 @@ impl<'a> IndexLine<'a> {
         self
     }
 
+    /// Attributes and times; none for what has none of its own.
+    #[cfg(any(windows, test))]
+    pub(crate) fn metadata(&self) -> Option<(FileAttributes, FileTimes)> {
+        let attributes = FileAttributes::from_bits_retain(self.attributes?);
+        let times = self.times.as_ref()?;
+        let times = FileTimes {
+            created: times.created.parse().ok()?,
+            accessed: times.accessed.parse().ok()?,
+            written: times.written.parse().ok()?,
+            changed: times.changed.parse().ok()?,
+        };
+        Some((attributes, times))
+    }
+
     fn named(&self) -> Option<Named> {
         let kind = match self.kind {
             LineKind::Directory if self.implicit => NameKind::ImplicitDirectory,
@@ -245,6 +259,37 @@ pub(crate) fn read_index(
     Ok(())
 }
 
+/// A directory, or a link that is one, as its line has it.
+#[cfg(any(windows, test))]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IndexedDirectory {
+    pub(crate) path: String,
+    pub(crate) attributes: FileAttributes,
+    pub(crate) times: FileTimes,
+}
+
+/// All directories of a layer, those in another before that one.
+#[cfg(any(windows, test))]
+pub(crate) fn directories_children_first(dir: &Dir) -> Result<Vec<IndexedDirectory>> {
+    let mut directories = Vec::new();
+    read_index(dir, |line| {
+        if !matches!(line.kind, LineKind::Directory | LineKind::DirectoryLink) {
+            return Ok(());
+        }
+        let missing = || Error::damaged(LAYER_INDEX_FILE, "a directory without its metadata");
+        let (attributes, times) = line.metadata().ok_or_else(missing)?;
+        directories.push(IndexedDirectory {
+            path: line.path.into_owned(),
+            attributes,
+            times,
+        });
+        Ok(())
+    })?;
+    directories.reverse();
+    directories.sort_by_key(|directory| std::cmp::Reverse(directory.path.matches('/').count()));
+    Ok(directories)
+}
+
 /// Copies the lines of the objects that a new layer takes over from a published one.
 ///
 /// `taken` gives their path for our path; `mark` says why the line is there.
@@ -326,6 +371,22 @@ mod tests {
             (NameKind::HardLink, 7, 9)
         );
         assert_eq!(names.find("bcd.bak"), None);
+    }
+
+    #[test]
+    fn directories_come_children_first_whatever_the_order_of_the_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient(folder.path()).unwrap();
+        let mut index = IndexWriter::create(&dir).unwrap();
+        for path in ["Files/a/b", "Files", "Files/c", "Files/a", "Hives"] {
+            let line = IndexLine::new(path, LineKind::Directory, 4, 1);
+            let line = line.with_metadata(FileAttributes::DIRECTORY, FileTimes::default());
+            index.write(&line).unwrap();
+        }
+        index.finish().unwrap();
+        let directories = directories_children_first(&dir).unwrap();
+        let paths: Vec<&str> = directories.iter().map(|d| d.path.as_str()).collect();
+        assert_eq!(paths, ["Files/a/b", "Files/a", "Files/c", "Hives", "Files"]);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use winlayer_sys::Dir;
 use winlayer_tar::{HardLink, LayerPath, LayerRole, Tree};
 
 use super::{
+    assembly::Assembly,
     below::{Below, Seen},
-    framing::share_file,
     index::{IndexLine, IndexWriter, LineKind},
 };
 use crate::{
@@ -79,6 +79,7 @@ fn check_kind(path: &LayerPath, target: &LayerPath, kind: NameKind) -> Result<()
 #[derive(Debug)]
 pub(super) struct LinkPlace<'a> {
     pub(super) dir: &'a Dir,
+    pub(super) assembly: &'a dyn Assembly,
     /// ChainID of the layer being built, as records spell it.
     pub(super) chain_id: &'a str,
     pub(super) below: &'a Below<'a>,
@@ -117,7 +118,7 @@ impl LinkPlace<'_> {
             Target::Here(node) => self.here(*node, names),
             Target::Below(target) => self.find(&path, target, names)?,
         };
-        share_file(target.dir, &target.path, self.dir, &path)?;
+        self.assembly.link(target.dir, &target.path, &path)?;
         let Named { size, crc32, .. } = target.named;
         names.set(
             link.node,

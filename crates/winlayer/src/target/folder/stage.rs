@@ -1,4 +1,4 @@
-//! From tar entries to files in the ingest directory: everything that needs this layer only.
+//! From tar entries to the objects of a layer: everything that needs this layer only.
 
 use std::io;
 
@@ -10,9 +10,10 @@ use winlayer_tar::{
 };
 
 use super::{
-    framing::{CopyError, FramedFile, PlainFile, copy_body, sidecar, write_failed},
+    framing::{CopyError, PlainFile, copy_body, write_failed},
     index::{IndexLine, IndexWriter, LineKind, Unframed},
     links::PendingLink,
+    sink::{NewObject, ObjectSink},
     tombstones::Whiteouts,
     utility_vm,
 };
@@ -28,6 +29,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Stager<'a> {
     pub(super) dir: &'a Dir,
+    sink: &'a mut dyn ObjectSink,
     pub(super) role: LayerRole,
     pub(super) names: LayerNames,
     pub(super) index: IndexWriter,
@@ -36,8 +38,6 @@ pub(super) struct Stager<'a> {
     pub(super) counts: LayerCounts,
     pub(super) warnings: Vec<String>,
     open: Option<OpenObject>,
-    /// Recycled from file to file.
-    buffer: Vec<u8>,
 }
 
 /// The object that may still get alternate streams.
@@ -49,14 +49,6 @@ struct OpenObject {
     attributes: winlayer_metadata::FileAttributes,
     times: FileTimes,
     unframed: Unframed,
-    file: OpenFile,
-}
-
-#[derive(Debug)]
-enum OpenFile {
-    Framed(FramedFile),
-    /// Hives, which the platform wants without a frame.
-    Plain(PlainFile),
 }
 
 /// Why staging an entry failed; a failed read of the tar has a better error waiting in the reader.
@@ -73,9 +65,15 @@ impl<E: Into<Error>> From<E> for StageError {
 }
 
 impl<'a> Stager<'a> {
-    pub(super) fn new(dir: &'a Dir, role: LayerRole, most_names: u64) -> Result<Self> {
+    pub(super) fn new(
+        dir: &'a Dir,
+        sink: &'a mut dyn ObjectSink,
+        role: LayerRole,
+        most_names: u64,
+    ) -> Result<Self> {
         Ok(Self {
             dir,
+            sink,
             role,
             names: LayerNames::new(most_names),
             index: IndexWriter::create(dir)?,
@@ -84,7 +82,6 @@ impl<'a> Stager<'a> {
             counts: LayerCounts::default(),
             warnings: Vec::new(),
             open: None,
-            buffer: Vec::new(),
         })
     }
 
@@ -138,47 +135,28 @@ impl<'a> Stager<'a> {
     ) -> std::result::Result<(), StageError> {
         let (node, was_implied) = self.admit(item, &object.path)?;
         let path = self.names.path(node);
-        let (file_path, reparse) = match &object.kind {
-            ObjectKind::Directory => (sidecar(&path), None),
-            ObjectKind::Link {
-                reparse,
-                directory: true,
-            } => (sidecar(&path), Some(reparse)),
-            ObjectKind::Link {
-                reparse,
-                directory: false,
-            } => (path.clone(), Some(reparse)),
-            ObjectKind::File { .. } => (path.clone(), None),
-        };
-        if file_path.len() != path.len() && !was_implied {
-            self.dir.create_dir(&path)?;
-        }
-        let plain = PlainFile::create(self.dir, &file_path, std::mem::take(&mut self.buffer))?;
-        let failed = |error| write_failed(&file_path, error);
-        let mut file = match (object.path.tree(), &object.kind) {
-            (Tree::Hives, ObjectKind::File { .. }) => OpenFile::Plain(plain),
-            _ => OpenFile::Framed(
-                FramedFile::begin(plain, &object.metadata, reparse).map_err(failed)?,
-            ),
-        };
-        if let ObjectKind::File { size } = object.kind {
-            if let OpenFile::Framed(framed) = &mut file {
-                framed.begin_data(size).map_err(failed)?;
-            }
-            self.body(&mut file, &path, &object.path, &object.metadata.times, body)?;
+        self.sink.begin(&NewObject {
+            path: &path,
+            tree: object.path.tree(),
+            kind: &object.kind,
+            metadata: &object.metadata,
+            exists: was_implied,
+        })?;
+        if matches!(object.kind, ObjectKind::File { .. }) {
+            self.body(&path, &object.path, &object.metadata.times, body)?;
         }
         self.count(&object.kind);
+        let in_hives = object.path.tree() == Tree::Hives;
         self.open = Some(OpenObject {
             node,
             path,
             kind: LineKind::of(self.names.get(node).kind),
             attributes: object.metadata.attributes,
             times: object.metadata.times,
-            unframed: match &file {
-                OpenFile::Framed(_) => Unframed::default(),
-                OpenFile::Plain(_) => Unframed::of(&object.metadata),
+            unframed: match object.kind {
+                ObjectKind::File { .. } if in_hives => Unframed::of(&object.metadata),
+                _ => Unframed::default(),
             },
-            file,
         });
         Ok(())
     }
@@ -189,14 +167,13 @@ impl<'a> Stager<'a> {
         let admitted =
             admitted.ok_or_else(|| Error::refused_entry(path.as_str(), "names no object"))?;
         for directory in admitted.implied {
-            self.dir.create_dir(&self.names.path(directory))?;
+            self.sink.directory(&self.names.path(directory))?;
         }
         Ok((admitted.node, admitted.was_implied))
     }
 
     fn body(
         &mut self,
-        file: &mut OpenFile,
         path: &str,
         entry: &LayerPath,
         times: &FileTimes,
@@ -207,7 +184,7 @@ impl<'a> Stager<'a> {
             None => None,
         };
         let second = backup.as_mut().map(|(_, file)| file);
-        copy(body, file, second, path)?;
+        copy(body, self.sink.content(), second, path)?;
         if let Some((name, file)) = backup {
             let (written, _) = file
                 .finish(times)
@@ -223,22 +200,16 @@ impl<'a> Stager<'a> {
         stream: &AlternateStream,
         body: &mut Body<'_>,
     ) -> std::result::Result<(), StageError> {
-        let Some(open) = &mut self.open else {
+        let Some(open) = &self.open else {
             return Err(Error::refused_entry(&stream.name, "a stream without its file").into());
         };
-        match &mut open.file {
-            OpenFile::Framed(file) => {
-                let begun = file.begin_alternate(&stream.name, stream.size);
-                begun.map_err(|error| write_failed(&open.path, error))?;
-                copy(body, &mut open.file, None, &open.path)
-            }
-            OpenFile::Plain(_) => {
-                let (path, name) = (escape(&open.path), escape(&stream.name));
-                self.warnings
-                    .push(format!("{path}: a hive cannot keep its stream {name}"));
-                Ok(())
-            }
+        if self.sink.alternate(&stream.name, stream.size)? {
+            return copy(body, self.sink.content(), None, &open.path);
         }
+        let (path, name) = (escape(&open.path), escape(&stream.name));
+        self.warnings
+            .push(format!("{path}: a hive cannot keep its stream {name}"));
+        Ok(())
     }
 
     fn hard_link(&mut self, item: &LayerItem, link: &HardLink) -> Result<()> {
@@ -270,12 +241,7 @@ impl<'a> Stager<'a> {
         let Some(open) = self.open.take() else {
             return Ok(());
         };
-        let finished = match open.file {
-            OpenFile::Framed(file) => file.finish(&open.times),
-            OpenFile::Plain(file) => file.finish(&open.times),
-        };
-        let (written, buffer) = finished.map_err(|error| write_failed(&open.path, error))?;
-        self.buffer = buffer;
+        let written = self.sink.close()?;
         let named = self.names.get(open.node);
         self.names.set(
             open.node,
@@ -291,25 +257,9 @@ impl<'a> Stager<'a> {
     }
 }
 
-impl io::Write for OpenFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Framed(file) => file.write(bytes),
-            Self::Plain(file) => file.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Framed(file) => file.flush(),
-            Self::Plain(file) => file.flush(),
-        }
-    }
-}
-
 fn copy(
     body: &mut Body<'_>,
-    file: &mut OpenFile,
+    file: &mut dyn io::Write,
     second: Option<&mut PlainFile>,
     path: &str,
 ) -> std::result::Result<(), StageError> {

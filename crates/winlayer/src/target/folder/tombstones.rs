@@ -24,6 +24,9 @@ use crate::{
 
 pub(crate) const TOMBSTONES_FILE: &str = "tombstones.txt";
 
+/// The same in a layer folder the platform has finished, where nothing should take it for its own.
+pub(crate) const DELETIONS_FILE: &str = "layer-deletions.txt";
+
 const HEADER: &str = "\u{feff}Version 1.0\n";
 
 /// The whiteouts of one layer, in the order of its tar.
@@ -148,17 +151,17 @@ fn hide_contents(
     Ok(())
 }
 
-/// Writes `tombstones.txt` and its line in the index.
-pub(super) fn write(dir: &Dir, tombstones: &[String], index: &mut IndexWriter) -> Result<()> {
+/// Writes `tombstones.txt`, which may have another name, and its line in the index.
+pub(super) fn write(
+    dir: &Dir,
+    name: &'static str,
+    tombstones: &[String],
+    index: &mut IndexWriter,
+) -> Result<()> {
     let text = text_of(tombstones);
-    super::write_file(dir, TOMBSTONES_FILE, text.as_bytes())?;
+    super::write_file(dir, name, text.as_bytes())?;
     let (size, crc32) = (text.len() as u64, crc32fast::hash(text.as_bytes()));
-    index.write(&IndexLine::new(
-        TOMBSTONES_FILE,
-        LineKind::SideFile,
-        size,
-        crc32,
-    ))
+    index.write(&IndexLine::new(name, LineKind::SideFile, size, crc32))
 }
 
 fn text_of(tombstones: &[String]) -> String {
@@ -203,15 +206,26 @@ impl Tombstones {
         Ok(tombstones)
     }
 
-    /// Reads a layer folder's `tombstones.txt`; a base layer has none.
+    /// Reads the deletions of a layer folder; a base layer has none.
     pub(crate) fn read(dir: &Dir) -> Result<Self> {
-        let mut tombstones = Self::none();
-        if dir.stat(TOMBSTONES_FILE)?.is_none() {
-            return Ok(tombstones);
+        Self::from_paths(&Self::list(dir)?)
+    }
+
+    /// The paths a layer folder's `tombstones.txt` lists, from the layer root.
+    pub(crate) fn list(dir: &Dir) -> Result<Vec<String>> {
+        for name in [TOMBSTONES_FILE, DELETIONS_FILE] {
+            if dir.stat(name)?.is_some() {
+                return Self::list_in(dir, name);
+            }
         }
-        let path = dir.path().join(TOMBSTONES_FILE);
+        Ok(Vec::new())
+    }
+
+    fn list_in(dir: &Dir, name: &str) -> Result<Vec<String>> {
+        let mut tombstones = Vec::new();
+        let path = dir.path().join(name);
         let damaged = |what: &str| Error::damaged(path.display(), what);
-        let mut lines = BufReader::new(dir.open_file(TOMBSTONES_FILE)?).lines();
+        let mut lines = BufReader::new(dir.open_file(name)?).lines();
         let mut next = || match lines.next() {
             Some(Ok(line)) => Ok(Some(line)),
             Some(Err(error)) => Err(Error::io(format!("read {}", path.display()), error)),
@@ -231,7 +245,7 @@ impl Tombstones {
             let name = line
                 .strip_prefix('\\')
                 .ok_or_else(|| damaged("line without a leading \\"))?;
-            tombstones.insert(&format!("Files/{}", name.replace('\\', "/")))?;
+            tombstones.push(format!("Files/{}", name.replace('\\', "/")));
         }
         Ok(tombstones)
     }
@@ -285,7 +299,13 @@ mod tests {
     fn a_tombstone_hides_all_below_in_any_case() {
         let (_folder, dir) = folder();
         let mut index = IndexWriter::create(&dir).unwrap();
-        write(&dir, &["Files/Dir/Sub".to_owned()], &mut index).unwrap();
+        write(
+            &dir,
+            TOMBSTONES_FILE,
+            &["Files/Dir/Sub".to_owned()],
+            &mut index,
+        )
+        .unwrap();
         let tombstones = Tombstones::read(&dir).unwrap();
         assert!(tombstones.hide("Files/dir/SUB/deep/file"));
         assert!(tombstones.hide("files/dir/sub"));
@@ -313,7 +333,7 @@ mod tests {
         ) {
             let (_folder, dir) = folder();
             let mut index = IndexWriter::create(&dir).unwrap();
-            write(&dir, &paths, &mut index).unwrap();
+            write(&dir, TOMBSTONES_FILE, &paths, &mut index).unwrap();
             let tombstones = Tombstones::read(&dir).unwrap();
             for path in &paths {
                 assert!(tombstones.hide(path), "{path}");

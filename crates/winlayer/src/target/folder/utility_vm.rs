@@ -10,12 +10,11 @@ use std::collections::HashMap;
 
 use winlayer_digest::ChainId;
 use winlayer_metadata::Upcase;
-use winlayer_sys::Dir;
 use winlayer_tar::{LayerPath, Tree};
 
 use super::{
+    assembly::Assembly,
     below::{Below, PublishedLayer},
-    framing::{copy_file, share_file, sidecar},
     implicit::not_a_directory_below,
     index::{IndexWriter, take_over_lines},
     tombstones::{Tombstones, Whiteouts},
@@ -44,6 +43,28 @@ pub(super) fn backup_name(path: &LayerPath) -> Option<&'static str> {
     backup_of(path.below_tree())
 }
 
+/// Whether a file of the layer folder is such an untouched copy.
+#[cfg(windows)]
+pub(crate) fn is_backup(name: &str) -> bool {
+    EDITED.iter().any(|(_, backup)| *backup == name)
+}
+
+/// Whether the platform edits this object of the utility VM.
+pub(crate) fn is_edited(path: &str) -> bool {
+    let below_os_files = path.splitn(3, '/').nth(2).unwrap_or_default();
+    backup_of(below_os_files).is_some()
+}
+
+/// The untouched copy of a file that the platform edits, by the file's path.
+#[cfg(windows)]
+pub(crate) fn backup_of_path(path: &str) -> Option<&'static str> {
+    let (tree, below) = path.split_at_checked("UtilityVM/Files/".len())?;
+    if !Upcase::eq(tree, "UtilityVM/Files/") {
+        return None;
+    }
+    backup_of(below)
+}
+
 fn backup_of(below_os_files: &str) -> Option<&'static str> {
     let (directory, name) = below_os_files.rsplit_once('/')?;
     if !Upcase::eq(directory, BOOT_DIRECTORY) {
@@ -59,7 +80,7 @@ fn backup_of(below_os_files: &str) -> Option<&'static str> {
 ///
 /// Does nothing when the layer neither has a utility VM nor deletes something in one.
 pub(super) fn complete(
-    dir: &Dir,
+    assembly: &dyn Assembly,
     names: &mut LayerNames,
     whiteouts: &Whiteouts,
     below: &Below<'_>,
@@ -88,7 +109,7 @@ pub(super) fn complete(
         }
     }
     let mut clone = Clone {
-        dir,
+        assembly,
         source,
         deleted: Tombstones::from_paths(&deletions)?,
         opaque: Tombstones::from_paths(&opaque)?,
@@ -110,7 +131,7 @@ fn in_utility_vm(whiteouts: &[LayerPath]) -> Vec<String> {
 
 /// One cloning in progress.
 struct Clone<'a> {
-    dir: &'a Dir,
+    assembly: &'a dyn Assembly,
     source: &'a PublishedLayer,
     deleted: Tombstones,
     opaque: Tombstones,
@@ -156,15 +177,13 @@ impl Clone<'_> {
             None => (wanted, None),
         };
         match own_kind {
-            None => self.share(theirs, &ours, named.kind)?,
+            None => {
+                let (from, kind) = (self.source, named.kind);
+                self.assembly.clone_object(from, theirs, &ours, kind)?;
+            }
             // Only used so far: it is the directory below, so it has that one's metadata.
             Some(NameKind::ImplicitDirectory) if go_on => {
-                share_file(
-                    self.source.dir(),
-                    &sidecar(theirs),
-                    self.dir,
-                    &sidecar(&ours),
-                )?;
+                self.assembly.adopt_directory(self.source, theirs, &ours)?;
             }
             Some(NameKind::ImplicitDirectory) => {
                 return Err(not_a_directory_below(&ours, theirs, named.kind));
@@ -180,19 +199,6 @@ impl Clone<'_> {
         )?;
         self.cloned.insert(theirs.to_owned(), ours.clone());
         Ok(go_on.then_some(ours))
-    }
-
-    fn share(&self, theirs: &str, ours: &str, kind: NameKind) -> Result<()> {
-        let from = self.source.dir();
-        if kind.is_directory() || kind == NameKind::DirectoryLink {
-            self.dir.create_dir(ours)?;
-            return share_file(from, &sidecar(theirs), self.dir, &sidecar(ours));
-        }
-        let below_os_files = ours.splitn(3, '/').nth(2).unwrap_or_default();
-        if backup_of(below_os_files).is_some() {
-            return copy_file(from, theirs, self.dir, ours);
-        }
-        share_file(from, theirs, self.dir, ours)
     }
 }
 

@@ -1,0 +1,99 @@
+//! Each call fails once: nothing half-made stays, and the platform is left alone.
+
+use super::*;
+
+/// Unpacks with failing calls; gives the error. Nothing may be left but the `finished` layers.
+#[track_caller]
+fn fails(rules: &str, finished: usize) -> (Place, String) {
+    let place = Place::with(Doubles::new().failing(rules));
+    let error = place.unpack(&[base(), diff()]).unwrap_err();
+    assert_eq!(place.leftovers(), Vec::<String>::new(), "{error}");
+    let layers = fs::read_dir(place.store().join("layers")).map_or(0, Iterator::count);
+    assert_eq!(layers, finished, "{error}");
+    let broken = place.doubles.violations();
+    assert!(broken.is_empty(), "{broken:?}");
+    (place, error)
+}
+
+#[test]
+fn when_the_base_cannot_be_finished() {
+    let (place, error) = fails("ProcessBaseImage=0x80070003", 0);
+    assert!(error.contains("ProcessBaseImage"), "{error}");
+    assert!(error.contains("0x80070003"), "{error}");
+    assert_eq!(place.doubles.story(), ["ProcessBaseImage", "DestroyLayer"]);
+    assert!(!place.store().exists(), "a store without layers goes too");
+}
+
+#[test]
+fn when_it_fails_after_its_effect() {
+    fails("ProcessBaseImage=0x80070005!", 0);
+    fails("ImportLayer=0x80070005!", 1);
+    fails("ProcessUtilityImage=0x80070005@2!", 1);
+}
+
+#[test]
+fn when_the_utility_vm_cannot_be_finished() {
+    let (place, _) = fails("ProcessUtilityImage=0x80070005@1", 0);
+    assert_eq!(
+        place.doubles.story(),
+        ["ProcessBaseImage", "ProcessUtilityImage", "DestroyLayer"]
+    );
+}
+
+#[test]
+fn when_the_import_fails() {
+    let (place, error) = fails("ImportLayer=0x80070003", 1);
+    assert!(error.starts_with("Failed layer 2 of 2 (sha256:"), "{error}");
+    let story = place.doubles.story();
+    assert_eq!(story[2..], ["ImportLayer", "DestroyLayer"]);
+}
+
+#[test]
+fn when_a_stream_is_refused() {
+    // The first is that of a directory, later ones of files on other threads.
+    for turn in [1, 4, 9] {
+        let (place, error) = fails(&format!("BackupWrite=13@{turn}"), 0);
+        assert!(error.contains("cannot write "), "{error}");
+        // What a diagnosis of the machine has to explain is found below the layer's own words.
+        assert!(error.contains("[Some(\"BackupWrite\")]"), "{error}");
+        assert_eq!(place.doubles.story(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn when_even_removing_fails() {
+    fails("ImportLayer=0x80070003;DestroyLayer=0x80070005", 1);
+}
+
+#[test]
+fn a_layer_with_wrong_bytes_never_reaches_the_platform() {
+    let place = Place::new();
+    let tar = crate::testing::tar(&base());
+    let wrong = winlayer_digest::DiffId::new(winlayer_digest::Digest::of(b"something else"));
+    let image = place.path("image");
+    crate::testing::image_of_tars(&image, &[tar], &[wrong]);
+    let error = place
+        .run(&["unpack", text(&image), text(&place.store())])
+        .unwrap_err();
+    assert!(error.starts_with("Verification"), "{error}");
+    assert_eq!(place.doubles.story(), Vec::<String>::new());
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_killed_run_left_is_destroyed_by_the_next() {
+    let place = Place::new();
+    let top = place.unpack(&[base(), diff()]).unwrap();
+    // As if it had been killed before the last step.
+    fs::remove_file(top.join("layer.json")).unwrap();
+    place.doubles.clear();
+    let again = place
+        .run(&["unpack", text(&place.path("image")), text(&place.store())])
+        .unwrap();
+    assert_eq!(PathBuf::from(again), top);
+    place.doubles.assert_clean();
+    assert_eq!(
+        place.doubles.story(),
+        ["DestroyLayer", "ImportLayer", "ProcessUtilityImage"]
+    );
+}
