@@ -1,10 +1,12 @@
 //! Developer commands: `cargo xtask <command>`.
 
 mod bench;
+mod dist;
 mod fuzz;
 mod run;
 mod test;
 mod windows;
+mod zip;
 
 use std::process::ExitCode;
 
@@ -20,6 +22,7 @@ Commands:
   setup                only installs what the tests need (Debian packages, peers, cargo-deny)
   bench [NAME...]      measures winlayer beside its peers and writes docs/benchmarks.md
                        names: verify, tree, folder, reuse, hive (default: all); see also --help
+  dist [--linux]       builds the program for Windows and packs it; with --linux the one for Linux too
   fuzz TARGET [SECS]   runs a fuzz target (needs cargo-fuzz and a nightly toolchain)
 ";
 
@@ -40,6 +43,8 @@ fn dispatch() -> Result<()> {
         ["test"] => test::test(),
         ["setup"] => test::setup(),
         ["bench", rest @ ..] => bench::bench(rest),
+        ["dist"] => dist::dist(false),
+        ["dist", "--linux"] => dist::dist(true),
         ["fuzz", target] => fuzz::fuzz(target, "60"),
         ["fuzz", target, seconds] => fuzz::fuzz(target, seconds),
         [] | ["help" | "--help" | "-h"] => {

@@ -1,11 +1,11 @@
 //! `test`: everything that must hold before a change lands.
 
-use std::{env, process::Command, time::Instant};
+use std::time::Instant;
 
 use anyhow::Result;
 
 use crate::{
-    run::{command, run, works},
+    run::{cargo, command, run, works},
     windows,
 };
 
@@ -72,9 +72,4 @@ fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let done = work()?;
     println!("── {name}: {:.0} s", started.elapsed().as_secs_f64());
     Ok(done)
-}
-
-pub(crate) fn cargo(arguments: &[&str]) -> Command {
-    let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    command(&cargo, arguments)
 }

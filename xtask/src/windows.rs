@@ -8,10 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::{
-    run::{command, run, works},
-    test::cargo,
-};
+use crate::run::{cargo, command, run, works};
 
 const TARGET: &str = "x86_64-pc-windows-gnu";
 const RUNNER: &str = "winlayer-wine";
