@@ -1,5 +1,13 @@
 //! What may be typed, and the help for it.
 
+mod machine;
+
+#[cfg(windows)]
+pub(crate) use machine::{
+    CreateScratchArgs, DestroyArgs, ExportArgs, ImportArgs, MakeBaseArgs, MountArgs, UnmountArgs,
+};
+pub(crate) use machine::{DoctorArgs, HcsFamily, LayerArgs, LayerCommand, SelftestArgs};
+
 use crate::failure::Failure;
 use crate::values::parse_size;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -47,6 +55,9 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     Chain(ChainArgs),
     Uvm(UvmArgs),
+    Layer(LayerArgs),
+    Doctor(DoctorArgs),
+    Selftest(SelftestArgs),
     Sample(SampleArgs),
     Demo(DemoArgs),
     Completions(CompletionsArgs),
@@ -161,7 +172,7 @@ impl JobsArgs {
 /// Unpack an image, every byte verified before anything is published
 #[derive(Debug, Args)]
 #[command(after_help = "\
-DEST is a layer store (folder), a new or empty folder (tree), or the file to write (tar).
+DEST is a layer store (hcs, folder), a new or empty folder (tree), or the file to write (tar).
 When unpacking fails, a store keeps only layers that are whole and verified, for the next attempt.
 
 Examples:
@@ -174,9 +185,12 @@ pub(crate) struct UnpackArgs {
     /// Where to; made when missing
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) dest: PathBuf,
-    /// What to make of it
-    #[arg(long, value_enum, default_value_t = To::Folder)]
-    to: To,
+    /// What to make of it [default: hcs on Windows, folder elsewhere]
+    #[arg(long, value_enum)]
+    to: Option<To>,
+    /// With --to hcs: which functions of Windows to use [default: vmcompute]
+    #[arg(long, value_name = "FAMILY", value_enum)]
+    hcs_family: Option<HcsFamily>,
     /// With --to tree: write what plain files cannot hold to this file, one JSON line an object
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     metadata: Option<PathBuf>,
@@ -197,6 +211,8 @@ pub(crate) struct UnpackArgs {
 /// The kinds of output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum To {
+    /// A store with one folder a layer, finished by Windows: ready to run (only on Windows)
+    Hcs,
     /// A store with one folder a layer, ready for import into Windows
     Folder,
     /// The merged file system as plain files
@@ -218,12 +234,19 @@ impl UnpackArgs {
             ("--utility-vm", self.utility_vm),
         ];
         let only_tar = [("--layer", self.layer.is_some())];
-        match self.to {
-            To::Folder => refuse(only_tree, "tree").and(refuse(only_tar, "tar"))?,
-            To::Tree => refuse(only_tar, "tar")?,
-            To::Tar => refuse(only_tree, "tree")?,
+        let only_hcs = [("--hcs-family", self.hcs_family.is_some())];
+        let to = self.to.unwrap_or(DEFAULT_TARGET);
+        if to != To::Tree {
+            refuse(only_tree, "tree")?;
         }
-        Ok(match self.to {
+        if to != To::Tar {
+            refuse(only_tar, "tar")?;
+        }
+        if to != To::Hcs {
+            refuse(only_hcs, "hcs")?;
+        }
+        Ok(match to {
+            To::Hcs => return hcs_target(self.hcs_family),
             To::Folder => Target::Folder,
             To::Tree => Target::Tree {
                 metadata: self.metadata.clone(),
@@ -232,6 +255,19 @@ impl UnpackArgs {
             To::Tar => Target::Tar { layer: self.layer },
         })
     }
+}
+
+const DEFAULT_TARGET: To = if cfg!(windows) { To::Hcs } else { To::Folder };
+
+/// Only Windows can finish layers.
+fn hcs_target(family: Option<HcsFamily>) -> Result<Target, Failure> {
+    if cfg!(windows) {
+        let family = family.map(Into::into).unwrap_or_default();
+        return Ok(Target::Hcs { family });
+    }
+    Err(Failure::failed("--to hcs needs Windows").with_hint(
+        "unpack with --to folder here, and on Windows: winlayer layer import STORE DEST",
+    ))
 }
 
 fn refuse<const N: usize>(flags: [(&str, bool); N], only_with: &str) -> Result<(), Failure> {

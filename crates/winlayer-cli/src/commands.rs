@@ -4,10 +4,13 @@ mod cat;
 mod chain;
 mod completions;
 mod demo;
+pub(crate) mod doctor;
 mod inspect;
+mod layer;
 mod ls;
 mod man;
 mod sample;
+mod selftest;
 mod unpack;
 mod uvm;
 mod verify;
@@ -17,7 +20,9 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 /// Does what was asked; results go to `output`.
-pub(crate) fn run(command: &Command, output: &mut Output) -> Result<(), Failure> {
+///
+/// False when the answer itself is bad news, which exits with 1 and needs no further words.
+pub(crate) fn run(command: &Command, output: &mut Output) -> Result<bool, Failure> {
     match command {
         Command::Unpack(args) => unpack::run(args, output),
         Command::Inspect(args) => inspect::run(args, output),
@@ -26,11 +31,15 @@ pub(crate) fn run(command: &Command, output: &mut Output) -> Result<(), Failure>
         Command::Verify(args) => verify::run(args, output),
         Command::Chain(args) => chain::run(args, output),
         Command::Uvm(args) => uvm::run(args, output),
+        Command::Layer(args) => layer::run(args, output),
+        Command::Doctor(args) => return doctor::run(args, output),
+        Command::Selftest(args) => return selftest::run(args, output),
         Command::Sample(args) => sample::run(args, output),
         Command::Demo(args) => demo::run(args, output),
         Command::Completions(args) => completions::run(args, output),
         Command::Man(args) => man::run(args, output),
-    }
+    }?;
+    Ok(true)
 }
 
 /// Commands whose result is bytes for another program have no JSON form.

@@ -1,9 +1,11 @@
 //! Errors as people, scripts and exit codes see them.
 
+use crate::commands::doctor;
 use crate::text::escape;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use std::error::Error as StdError;
 use std::{fmt, io, path::Path};
+use winlayer::doctor::{Finding, explain};
 use winlayer::{ErrorKind, ImageError};
 
 /// Why a command failed, one value for each thing a script may want to tell apart.
@@ -61,6 +63,8 @@ pub(crate) struct Failure {
     /// From the nearest cause to the deepest.
     causes: Vec<String>,
     hint: Option<String>,
+    /// What on this machine may have caused it.
+    findings: Vec<Finding>,
 }
 
 impl Failure {
@@ -71,6 +75,25 @@ impl Failure {
             message: message.into(),
             causes: Vec::new(),
             hint: None,
+            findings: Vec::new(),
+        }
+    }
+
+    /// The command was right and could not be obeyed all the same.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Failed,
+            ..Self::usage(message)
+        }
+    }
+
+    /// As the conversion, with what on this machine may have caused it: `dest` is where the work
+    /// was done.
+    pub(crate) fn explained(error: winlayer::Error, dest: &Path) -> Self {
+        let findings = explain(&error, dest);
+        Self {
+            findings,
+            ..error.into()
         }
     }
 
@@ -85,10 +108,8 @@ impl Failure {
     /// `what` ("write the man pages to") failed on `path`.
     pub(crate) fn io(what: &str, path: &Path, error: &io::Error) -> Self {
         Self {
-            kind: Kind::Failed,
-            message: format!("cannot {what} {}", path.display()),
             causes: chain(Some(error)),
-            hint: None,
+            ..Self::failed(format!("cannot {what} {}", path.display()))
         }
     }
 
@@ -111,6 +132,7 @@ impl From<winlayer::Error> for Failure {
             message: error.to_string(),
             causes: chain(error.source()),
             hint: error.hint().map(str::to_owned),
+            findings: Vec::new(),
         }
     }
 }
@@ -125,10 +147,8 @@ impl From<ImageError> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self {
-            kind: Kind::Failed,
-            message: "cannot write to standard output".to_owned(),
             causes: chain(Some(&error)),
-            hint: None,
+            ..Self::failed("cannot write to standard output")
         }
     }
 }
@@ -145,7 +165,7 @@ fn chain(error: Option<&(dyn StdError + 'static)>) -> Vec<String> {
     causes
 }
 
-/// `error: …`, a line for each cause, and the hint, fit for a terminal.
+/// `error: …`, a line for each cause, the hint, and the doctor's findings, fit for a terminal.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error: {}", escape(&self.message))?;
@@ -155,11 +175,15 @@ impl fmt::Display for Failure {
         if let Some(hint) = &self.hint {
             write!(f, "\nhint: {}", escape(hint))?;
         }
+        if !self.findings.is_empty() {
+            let findings = doctor::describe(&self.findings);
+            write!(f, "\nfound on this machine:\n{}", findings.trim_end())?;
+        }
         Ok(())
     }
 }
 
-/// `{"error":{"kind","message","causes","hint"}}`.
+/// `{"error":{"kind","message","causes","hint"}}`, with `"findings"` when the doctor has any.
 impl Serialize for Failure {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
@@ -168,6 +192,8 @@ impl Serialize for Failure {
             message: &'a str,
             causes: &'a [String],
             hint: Option<&'a str>,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            findings: &'a [Finding],
         }
         let mut document = serializer.serialize_map(Some(1))?;
         document.serialize_entry(
@@ -177,6 +203,7 @@ impl Serialize for Failure {
                 message: &self.message,
                 causes: &self.causes,
                 hint: self.hint.as_deref(),
+                findings: &self.findings,
             },
         )?;
         document.end()

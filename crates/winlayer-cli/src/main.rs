@@ -26,9 +26,11 @@ fn main() -> ExitCode {
         Err(error) => return answer_without_command(&error),
     };
     let mut output = Output::to_stdout(cli.form.json, cli.form.quiet);
-    let result = commands::run(&cli.command, &mut output).and_then(|()| output.flush());
+    let result =
+        commands::run(&cli.command, &mut output).and_then(|good| output.flush().map(|()| good));
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         // The reader of a pipe has seen enough; that is its right.
         Err(_) if output.is_closed() => ExitCode::SUCCESS,
         Err(failure) => report(&failure, &mut output),

@@ -13,7 +13,7 @@ mod common;
 use common::{Place, keys};
 use std::fs;
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 14] = [
     "unpack",
     "inspect",
     "ls",
@@ -21,6 +21,9 @@ const COMMANDS: [&str; 11] = [
     "verify",
     "chain",
     "uvm",
+    "layer",
+    "doctor",
+    "selftest",
     "sample",
     "demo",
     "completions",
@@ -64,7 +67,16 @@ fn usage_errors_exit_with_2_and_write_nothing() {
         &["explode"],
         &["unpack"],
         &["unpack", "oci:image"],
-        &["unpack", "oci:image", "store", "--to", "hcs"],
+        &["unpack", "oci:image", "store", "--hcs-family", "wclayer"],
+        &[
+            "unpack",
+            "i",
+            "t",
+            "--to",
+            "tree",
+            "--hcs-family",
+            "vmcompute",
+        ],
         &["unpack", "oci:image", "store", "--to", "vhdx"],
         &["unpack", "oci:image", "store", "--metadata", "m"],
         &["unpack", "oci:image", "store", "--utility-vm"],
@@ -86,6 +98,14 @@ fn usage_errors_exit_with_2_and_write_nothing() {
         &["sample", "oci:image", "--bytes", "1MiB"],
         &["verify", "oci:image", "--metadata", "m"],
         &["cat", "oci:image", "a", "--json"],
+        &["layer", "explode"],
+        &["layer", "import", "store"],
+        &["layer", "create-scratch", "scratch"],
+        &["layer", "export", "l", "f", "--gzip", "--zstd"],
+        &["layer", "create-scratch", "s", "-p", "p", "--size", "big"],
+        &["layer", "mount"],
+        &["doctor", "a", "b"],
+        &["selftest", "--image", ""],
         &["completions", "bash", "--json"],
         &["completions", "cobol"],
     ];

@@ -11,6 +11,7 @@
 //! [`unpack_windows_image`] is the main call. What it wrote is found again through [`LayerStore`] and
 //! [`LayerChain`], booted through [`locate_uvm_boot_files`], and checked by [`verify_store`] or
 //! [`verify_tree`]. [`list`], [`cat`] and [`inspect()`] look inside an image without unpacking it.
+//! [`doctor`] finds what is in the way on this machine.
 
 /// Compiles the example of the README.
 #[cfg(doctest)]
@@ -18,6 +19,7 @@
 struct Readme;
 
 mod chain;
+pub mod doctor;
 mod error;
 #[cfg(any(windows, test))]
 mod export;
@@ -30,6 +32,7 @@ mod merge;
 mod names;
 mod report;
 mod sample;
+mod selftest;
 mod store;
 mod target;
 #[cfg(test)]
@@ -44,6 +47,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use inspect::{ImageFacts, LayerContents, LayerFacts, inspect};
 pub use report::{HcsFamily, Observer, Target, UnpackOptions, UnpackedImage, UnpackedLayer};
 pub use sample::{SampleOptions, write_sample};
+pub use selftest::{SelftestOptions, SelftestReport, SelftestStep, selftest};
 pub use store::{ImageRecord, LayerStore, StoreKind};
 pub use target::tree::verify_tree;
 pub use unpack::unpack_windows_image;

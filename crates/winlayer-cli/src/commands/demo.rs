@@ -28,11 +28,11 @@ const STEPS: [Step; 12] = [
     },
     Step {
         why: "Unpack it: one folder a layer, each verified before it appears",
-        command: &["unpack", "oci:image:demo", "store"],
+        command: &["unpack", "oci:image:demo", "store", "--to", "folder"],
     },
     Step {
         why: "Again: nothing is left to do",
-        command: &["unpack", "oci:image:demo", "store"],
+        command: &["unpack", "oci:image:demo", "store", "--to", "folder"],
     },
     Step {
         why: "The chain of layers, topmost first, as Windows wants it",
@@ -115,7 +115,7 @@ pub(crate) fn run(args: &DemoArgs, output: &mut Output) -> Result<(), Failure> {
     show(dir, true, output)
 }
 
-fn make_empty(dir: &Path) -> Result<(), Failure> {
+pub(super) fn make_empty(dir: &Path) -> Result<(), Failure> {
     fs::create_dir_all(dir).map_err(|error| Failure::io("create", dir, &error))?;
     let mut entries = fs::read_dir(dir).map_err(|error| Failure::io("read", dir, &error))?;
     if entries.next().is_some() {

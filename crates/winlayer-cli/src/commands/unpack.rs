@@ -17,7 +17,7 @@ pub(crate) fn run(args: &UnpackArgs, output: &mut Output) -> Result<(), Failure>
     options.observer = Some(reporter.observer());
     let unpacked = unpack_windows_image(&image, &args.dest, &options);
     reporter.finish();
-    let unpacked = unpacked?;
+    let unpacked = unpacked.map_err(|error| Failure::explained(error, &args.dest))?;
     if output.is_json() {
         return output.document(&unpacked);
     }

@@ -1,0 +1,251 @@
+//! What is in a layer tar, and how two of them differ.
+
+use std::{collections::BTreeMap, io::Write};
+
+use winlayer_digest::{Digest, Hasher};
+use winlayer_metadata::{FileTime, FileTimes};
+use winlayer_tar::{LayerItem, LayerReader, Metadata, ObjectKind};
+
+use crate::{Error, Result, error::escape, merge::copy_body};
+
+/// Every name of a tar.
+#[derive(Debug, Default)]
+pub(super) struct Inventory(BTreeMap<String, Entry>);
+
+/// An object, a link, or a whiteout, with a digest in the place of its content.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) item: LayerItem,
+    pub(super) body: Digest,
+    /// Length and content of each, by name.
+    streams: BTreeMap<String, (u64, Digest)>,
+}
+
+impl Inventory {
+    pub(super) fn read(mut reader: LayerReader) -> Result<Self> {
+        let mut entries = BTreeMap::new();
+        let mut last = String::new();
+        while let Some(mut entry) = reader.next_entry()? {
+            let mut body = HashingWriter(Hasher::new());
+            copy_body(&mut entry.body, &mut body, || "a digest".to_owned())?;
+            let digest = body.0.finish();
+            if let LayerItem::Stream(stream) = entry.item {
+                let owner: Option<&mut Entry> = entries.get_mut(&last);
+                let missing = || Error::not_found(format!("no owner of stream {}", stream.name));
+                let streams = &mut owner.ok_or_else(missing)?.streams;
+                streams.insert(stream.name.clone(), (stream.size, digest));
+                continue;
+            }
+            last = key(entry.item);
+            let entry = Entry {
+                item: entry.item.clone(),
+                body: digest,
+                streams: BTreeMap::new(),
+            };
+            entries.insert(last.clone(), entry);
+        }
+        reader.finish()?;
+        Ok(Self(entries))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        self.0.iter().map(|(path, entry)| (path.as_str(), entry))
+    }
+
+    pub(super) fn get(&self, path: &str) -> Option<&Entry> {
+        self.0.get(path)
+    }
+
+    /// What of `self` is missing or different in `found`, and what is there beside.
+    pub(super) fn differences(&self, found: &Self) -> Vec<String> {
+        let mut differences = Vec::new();
+        for (path, expected) in self.iter() {
+            match found.get(path) {
+                Some(found) => {
+                    let tell = |what: String| format!("{}: {what}", escape(path));
+                    differences.extend(expected.differences(found).into_iter().map(tell));
+                }
+                None => differences.push(format!("{}: missing", escape(path))),
+            }
+        }
+        for (path, _) in found.iter().filter(|(path, _)| self.get(path).is_none()) {
+            differences.push(format!("{}: not expected", escape(path)));
+        }
+        differences
+    }
+}
+
+/// A whiteout and an object of the same name are two things.
+fn key(item: &LayerItem) -> String {
+    match item {
+        LayerItem::Object(object) => object.path.as_str().to_owned(),
+        LayerItem::HardLink(link) => link.path.as_str().to_owned(),
+        LayerItem::Whiteout(path) => format!("{} (whiteout)", path.as_str()),
+        LayerItem::OpaqueWhiteout(path) => format!("{} (opaque)", path.as_str()),
+        LayerItem::Stream(stream) => stream.name.clone(),
+    }
+}
+
+impl Entry {
+    fn differences(&self, found: &Self) -> Vec<String> {
+        let mut differences = Vec::new();
+        match (&self.item, &found.item) {
+            (LayerItem::Object(expected), LayerItem::Object(found)) => {
+                if expected.kind != found.kind {
+                    differences.push(format!(
+                        "expected {}, found {}",
+                        kind(&expected.kind),
+                        kind(&found.kind)
+                    ));
+                }
+                metadata(&expected.metadata, &found.metadata, &mut differences);
+            }
+            (LayerItem::HardLink(expected), LayerItem::HardLink(found)) => {
+                if expected.target != found.target {
+                    let (expected, found) = (expected.target.as_str(), found.target.as_str());
+                    differences.push(format!(
+                        "expected a hard link to {}, found one to {}",
+                        escape(expected),
+                        escape(found)
+                    ));
+                }
+            }
+            (expected, found) if expected == found => {}
+            _ => differences.push("is another kind of entry".to_owned()),
+        }
+        if self.body != found.body {
+            differences.push(format!(
+                "content: expected {}, found {}",
+                self.body, found.body
+            ));
+        }
+        if self.streams != found.streams {
+            let names = |entry: &Self| entry.streams.keys().cloned().collect::<Vec<_>>().join(", ");
+            differences.push(format!(
+                "alternate streams: expected [{}], found [{}], or their contents differ",
+                escape(&names(self)),
+                escape(&names(found))
+            ));
+        }
+        differences
+    }
+}
+
+fn kind(kind: &ObjectKind) -> String {
+    match kind {
+        ObjectKind::Directory => "a directory".to_owned(),
+        ObjectKind::File { size } => format!("a file of {size} bytes"),
+        ObjectKind::Link { reparse, .. } => {
+            format!("a link to {}", escape(reparse.target().unwrap_or("?")))
+        }
+    }
+}
+
+fn metadata(expected: &Metadata, found: &Metadata, differences: &mut Vec<String>) {
+    if expected.attributes != found.attributes {
+        differences.push(format!(
+            "attributes: expected {}, found {}",
+            expected.attributes, found.attributes
+        ));
+    }
+    times(&expected.times, &found.times, differences);
+    if expected.security != found.security {
+        differences.push("the security descriptor differs".to_owned());
+    }
+    if expected.extended_attributes != found.extended_attributes {
+        differences.push("the extended attributes differ".to_owned());
+    }
+}
+
+fn times(expected: &FileTimes, found: &FileTimes, differences: &mut Vec<String>) {
+    type Part = fn(&FileTimes) -> FileTime;
+    let parts: [(&str, Part); 4] = [
+        ("created", |times| times.created),
+        ("accessed", |times| times.accessed),
+        ("written", |times| times.written),
+        ("changed", |times| times.changed),
+    ];
+    for (name, part) in parts {
+        let (expected, found) = (part(expected), part(found));
+        if expected != found {
+            differences.push(format!("{name}: expected {expected}, found {found}"));
+        }
+    }
+}
+
+struct HashingWriter(Hasher);
+
+impl Write for HashingWriter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use winlayer_tar::{LayerRole, ReadOptions};
+
+    use super::*;
+    use crate::testing::{Item, dir, file, hard_link, stream, tar, whiteout};
+
+    fn inventory(items: &[Item]) -> Inventory {
+        let options = ReadOptions {
+            role: Some(LayerRole::Diff),
+            ..ReadOptions::default()
+        };
+        let tar = std::io::Cursor::new(tar(items));
+        Inventory::read(LayerReader::open(tar, options)).unwrap()
+    }
+
+    fn layer() -> Vec<Item> {
+        vec![
+            dir("Files"),
+            file("Files/a", "a"),
+            stream("s", "stream"),
+            hard_link("Files/b", "Files/a"),
+            whiteout("Files/c"),
+        ]
+    }
+
+    #[test]
+    fn a_layer_does_not_differ_from_itself() {
+        let layer = inventory(&layer());
+        assert_eq!(layer.len(), 4);
+        assert_eq!(layer.differences(&layer), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_part_that_differs_is_named() {
+        let expected = inventory(&layer());
+        let with = |index: usize, item: Item| {
+            let mut items = layer();
+            items[index] = item;
+            expected.differences(&inventory(&items)).join("\n")
+        };
+        assert!(with(1, file("Files/a", "b")).contains("Files/a: content: "));
+        assert!(with(1, file("Files/a", "aa")).contains("found a file of 2 bytes"));
+        assert!(with(2, stream("t", "stream")).contains("expected [s], found [t]"));
+        assert!(with(4, whiteout("Files/d")).contains("Files/c (whiteout): missing"));
+        assert!(with(4, whiteout("Files/d")).contains("Files/d (whiteout): not expected"));
+        let mut changed = file("Files/a", "a");
+        if let LayerItem::Object(object) = &mut changed.0 {
+            object.metadata.attributes = winlayer_metadata::FileAttributes::HIDDEN;
+            object.metadata.times.written = FileTime::UNIX_EPOCH;
+        }
+        let told = with(1, changed);
+        assert!(
+            told.contains("attributes: expected ARCHIVE, found HIDDEN"),
+            "{told}"
+        );
+        assert!(told.contains("written: expected 2020-"), "{told}");
+    }
+}
