@@ -27,7 +27,7 @@ pub use export::export_layer;
 pub use import::{ImportedLayers, import_folder};
 pub use scratch::{ScratchOptions, create_scratch, mount, unmount};
 
-use winlayer_hive::Hive;
+use winlayer_hive::HiveTree;
 use winlayer_sys::Dir;
 
 use crate::{Error, HcsFamily, LayerStore, Result, StoreKind, error::Problem, target::hcs::Hcs};
@@ -70,7 +70,7 @@ pub fn make_base(folder: &Path, family: HcsFamily) -> Result<()> {
             continue;
         }
         let failed = |error| Error::io(format!("write {path}"), error);
-        let hive = Hive::new(name).to_bytes();
+        let hive = HiveTree::new(name).to_bytes();
         let hive = hive.map_err(|error| failed(std::io::Error::other(error)))?;
         std::io::Write::write_all(&mut dir.create_file(&path)?, &hive).map_err(failed)?;
     }
