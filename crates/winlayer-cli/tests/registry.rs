@@ -2,6 +2,7 @@
 //!
 //! `scripts/install-test-tools.sh` installs them all.
 
+#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -54,8 +54,8 @@ impl fmt::Display for PlatformCode {
 
 /// A call to Windows failed.
 ///
-/// The text names the call, the object it was for, what the code means for that call, the code, and
-/// where one is known a remedy. Control characters of names are escaped.
+/// The text names the call, the object it was for, what the code means for that call, and the code;
+/// [`remedy`](Self::remedy) says what to do. Control characters of names are escaped.
 ///
 /// ```
 /// use winlayer_sys::{PlatformCode, PlatformError};
@@ -174,11 +174,7 @@ impl fmt::Display for PlatformError {
             Some(meaning) => f.write_str(meaning)?,
             None => write_system_text(f, self.win32())?,
         }
-        write!(f, " ({code})")?;
-        match self.remedy() {
-            Some(remedy) => write!(f, "; {remedy}"),
-            None => Ok(()),
-        }
+        write!(f, " ({code})")
     }
 }
 

@@ -234,7 +234,7 @@ impl Subject<'_> {
                 };
                 unpack_windows_image(subject.image, &file, &subject.unpack_options(target))?;
                 let found = subject.inventory_of_tar(&file, role_of(layer))?;
-                Ok(compared(found.len(), expected.differences(&found)))
+                Ok(compared(found.len(), expected.differences(&found, true)))
             });
         }
     }

@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, io::Write};
 
 use winlayer_digest::{Digest, Hasher};
-use winlayer_metadata::{FileTime, FileTimes};
+use winlayer_metadata::{FileTime, FileTimes, Upcase};
 use winlayer_tar::{LayerItem, LayerReader, Metadata, ObjectKind};
 
 use crate::{Error, Result, error::escape, merge::copy_body};
 
-/// Every name of a tar.
+/// Every name of a tar, found in any case.
 #[derive(Debug, Default)]
 pub(super) struct Inventory(BTreeMap<String, Entry>);
 
@@ -53,45 +53,68 @@ impl Inventory {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Entry)> {
-        self.0.iter().map(|(path, entry)| (path.as_str(), entry))
+        self.0.values().map(|entry| (path(&entry.item), entry))
     }
 
     pub(super) fn get(&self, path: &str) -> Option<&Entry> {
-        self.0.get(path)
+        self.0.get(&folded(path))
     }
 
-    /// What of `self` is missing or different in `found`, and what is there beside.
-    pub(super) fn differences(&self, found: &Self) -> Vec<String> {
+    /// What of `self` is missing or different in `found`, and what is there beside; without `native`
+    /// times do not count.
+    pub(super) fn differences(&self, found: &Self, native: bool) -> Vec<String> {
         let mut differences = Vec::new();
-        for (path, expected) in self.iter() {
-            match found.get(path) {
+        for (key, expected) in &self.0 {
+            let title = title(&expected.item);
+            match found.0.get(key) {
                 Some(found) => {
-                    let tell = |what: String| format!("{}: {what}", escape(path));
-                    differences.extend(expected.differences(found).into_iter().map(tell));
+                    let tell = |what: String| format!("{title}: {what}");
+                    differences.extend(expected.differences(found, native).into_iter().map(tell));
                 }
-                None => differences.push(format!("{}: missing", escape(path))),
+                None => differences.push(format!("{title}: missing")),
             }
         }
-        for (path, _) in found.iter().filter(|(path, _)| self.get(path).is_none()) {
-            differences.push(format!("{}: not expected", escape(path)));
+        for (_, found) in found.0.iter().filter(|(key, _)| !self.0.contains_key(*key)) {
+            differences.push(format!("{}: not expected", title(&found.item)));
         }
         differences
     }
 }
 
-/// A whiteout and an object of the same name are two things.
-fn key(item: &LayerItem) -> String {
+fn path(item: &LayerItem) -> &str {
     match item {
-        LayerItem::Object(object) => object.path.as_str().to_owned(),
-        LayerItem::HardLink(link) => link.path.as_str().to_owned(),
-        LayerItem::Whiteout(path) => format!("{} (whiteout)", path.as_str()),
-        LayerItem::OpaqueWhiteout(path) => format!("{} (opaque)", path.as_str()),
-        LayerItem::Stream(stream) => stream.name.clone(),
+        LayerItem::Object(object) => object.path.as_str(),
+        LayerItem::HardLink(link) => link.path.as_str(),
+        LayerItem::Whiteout(path) | LayerItem::OpaqueWhiteout(path) => path.as_str(),
+        LayerItem::Stream(stream) => &stream.name,
     }
 }
 
+/// A whiteout and an object of the same name are two things.
+fn suffix(item: &LayerItem) -> &'static str {
+    match item {
+        LayerItem::Whiteout(_) => " (whiteout)",
+        LayerItem::OpaqueWhiteout(_) => " (opaque)",
+        _ => "",
+    }
+}
+
+fn key(item: &LayerItem) -> String {
+    folded(path(item)) + suffix(item)
+}
+
+fn title(item: &LayerItem) -> String {
+    escape(path(item)) + suffix(item)
+}
+
+/// As NTFS compares names.
+fn folded(path: &str) -> String {
+    let units: Vec<u16> = path.encode_utf16().map(Upcase::unit).collect();
+    String::from_utf16_lossy(&units)
+}
+
 impl Entry {
-    fn differences(&self, found: &Self) -> Vec<String> {
+    fn differences(&self, found: &Self, native: bool) -> Vec<String> {
         let mut differences = Vec::new();
         match (&self.item, &found.item) {
             (LayerItem::Object(expected), LayerItem::Object(found)) => {
@@ -103,10 +126,17 @@ impl Entry {
                     ));
                 }
                 metadata(&expected.metadata, &found.metadata, &mut differences);
+                if native {
+                    times(
+                        &expected.metadata.times,
+                        &found.metadata.times,
+                        &mut differences,
+                    );
+                }
             }
             (LayerItem::HardLink(expected), LayerItem::HardLink(found)) => {
-                if expected.target != found.target {
-                    let (expected, found) = (expected.target.as_str(), found.target.as_str());
+                let (expected, found) = (expected.target.as_str(), found.target.as_str());
+                if !Upcase::eq(expected, found) {
                     differences.push(format!(
                         "expected a hard link to {}, found one to {}",
                         escape(expected),
@@ -114,7 +144,8 @@ impl Entry {
                     ));
                 }
             }
-            (expected, found) if expected == found => {}
+            (LayerItem::Whiteout(_), LayerItem::Whiteout(_))
+            | (LayerItem::OpaqueWhiteout(_), LayerItem::OpaqueWhiteout(_)) => {}
             _ => differences.push("is another kind of entry".to_owned()),
         }
         if self.body != found.body {
@@ -152,7 +183,6 @@ fn metadata(expected: &Metadata, found: &Metadata, differences: &mut Vec<String>
             expected.attributes, found.attributes
         ));
     }
-    times(&expected.times, &found.times, differences);
     if expected.security != found.security {
         differences.push("the security descriptor differs".to_owned());
     }
@@ -220,7 +250,16 @@ mod tests {
     fn a_layer_does_not_differ_from_itself() {
         let layer = inventory(&layer());
         assert_eq!(layer.len(), 4);
-        assert_eq!(layer.differences(&layer), Vec::<String>::new());
+        assert_eq!(layer.differences(&layer, true), Vec::<String>::new());
+    }
+
+    #[test]
+    fn names_are_the_same_in_any_case() {
+        let mut other = layer();
+        other[3] = hard_link("Files/B", "Files/A");
+        other[4] = whiteout("Files/C");
+        let differences = inventory(&layer()).differences(&inventory(&other), true);
+        assert_eq!(differences, Vec::<String>::new());
     }
 
     #[test]
@@ -229,7 +268,7 @@ mod tests {
         let with = |index: usize, item: Item| {
             let mut items = layer();
             items[index] = item;
-            expected.differences(&inventory(&items)).join("\n")
+            expected.differences(&inventory(&items), true).join("\n")
         };
         assert!(with(1, file("Files/a", "b")).contains("Files/a: content: "));
         assert!(with(1, file("Files/a", "aa")).contains("found a file of 2 bytes"));

@@ -17,6 +17,10 @@ const FAMILY: HcsFamily = HcsFamily::VmCompute;
 impl Subject<'_> {
     /// Finished layers in both ways, and what Windows shows of them.
     pub(super) fn finished_layers(&mut self, store: &Path, merged: Option<&Inventory>) {
+        if !is_native() {
+            let what = "comparing times, attributes and links of finished layers: Wine keeps none";
+            self.report.left_out.push(what.to_owned());
+        }
         let finished = self.dir.join("hcs");
         if !self.unpack(
             "unpack to finished layers",
@@ -97,19 +101,10 @@ impl Subject<'_> {
         });
         if let Some(volume) = volume {
             if let Some(merged) = merged {
-                // Wine keeps no creation times, most attributes and no links.
-                let native = winlayer_sys::facts::wine_version().is_none();
-                if !native {
-                    let what =
-                        "comparing times, attributes and links of the volume: Wine keeps none";
-                    self.report.left_out.push(what.to_owned());
-                }
                 self.step("compare the volume with the merged tar", |_| {
                     let found = Walked::below(Path::new(&volume))?;
-                    Ok(compared(
-                        found.len(),
-                        walk::differences(merged, &found, native),
-                    ))
+                    let differences = walk::differences(merged, &found, is_native());
+                    Ok(compared(found.len(), differences))
                 });
             }
             self.step("unmount the scratch", |_| {
@@ -148,8 +143,16 @@ impl Subject<'_> {
                     .map_err(|error| failed(error.into_error()))?;
                 let expected = subject.inventory_of_layer(number)?;
                 let found = subject.inventory_of_tar(&file, role_of(layer))?;
-                Ok(compared(found.len(), expected.differences(&found)))
+                Ok(compared(
+                    found.len(),
+                    expected.differences(&found, is_native()),
+                ))
             });
         }
     }
+}
+
+/// Wine keeps no creation times, most attributes and no links.
+fn is_native() -> bool {
+    winlayer_sys::facts::wine_version().is_none()
 }
