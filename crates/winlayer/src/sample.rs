@@ -6,7 +6,7 @@
 
 mod application;
 mod base;
-mod blob;
+pub(crate) mod blob;
 mod bulk;
 mod content;
 mod descriptors;

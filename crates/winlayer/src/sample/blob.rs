@@ -11,14 +11,14 @@ use winlayer_digest::{DiffId, Digest, Hasher};
 
 /// How a layer is compressed.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Packing {
+pub(crate) enum Packing {
     Gzip,
     Zstd,
 }
 
 impl Packing {
     /// Media type of a layer packed so (OCI image-spec, layer.md).
-    pub(super) fn media_type(self) -> &'static str {
+    pub(crate) fn media_type(self) -> &'static str {
         match self {
             Self::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
             Self::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
@@ -28,10 +28,10 @@ impl Packing {
 
 /// What a finished blob is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Finished {
-    pub digest: Digest,
-    pub bytes: u64,
-    pub diff_id: DiffId,
+pub(crate) struct Finished {
+    pub(crate) digest: Digest,
+    pub(crate) bytes: u64,
+    pub(crate) diff_id: DiffId,
 }
 
 /// Counts and hashes what passes.
@@ -62,13 +62,13 @@ enum Compressor {
 }
 
 /// Takes the tar, writes the blob.
-pub(super) struct BlobWriter {
+pub(crate) struct BlobWriter {
     compressor: Compressor,
     tar: Hasher,
 }
 
 impl BlobWriter {
-    pub(super) fn create(path: &Path, packing: Packing) -> io::Result<Self> {
+    pub(crate) fn create(path: &Path, packing: Packing) -> io::Result<Self> {
         let inner = BufWriter::with_capacity(1 << 18, File::create_new(path)?);
         let output = Summing {
             inner,
@@ -90,7 +90,7 @@ impl BlobWriter {
         })
     }
 
-    pub(super) fn finish(self) -> io::Result<Finished> {
+    pub(crate) fn finish(self) -> io::Result<Finished> {
         let mut output = match self.compressor {
             Compressor::Gzip(encoder) => encoder.finish()?,
             Compressor::Zstd(encoder) => encoder.finish()?,

@@ -60,16 +60,45 @@ impl Inventory {
         self.0.get(&folded(path))
     }
 
-    /// What of `self` is missing or different in `found`, and what is there beside; without `native`
-    /// times do not count.
-    pub(super) fn differences(&self, found: &Self, native: bool) -> Vec<String> {
+    /// What of `self` is missing or different in `found`, and what is there beside.
+    pub(super) fn differences(&self, found: &Self) -> Vec<String> {
+        self.compare(found, |expected, found| expected.differences(found))
+    }
+
+    /// The same for what Windows has had in its hands: it tells no link from what it leads to when
+    /// that is in another layer, and gives objects without a descriptor one. Without `native`, which
+    /// Wine is not, times and attributes do not count.
+    #[cfg(any(windows, test))]
+    pub(super) fn differences_in_content(&self, found: &Self, native: bool) -> Vec<String> {
+        self.compare(found, |expected, theirs| {
+            match (self.object_of(expected), found.object_of(theirs)) {
+                (Some(expected), Some(found)) => expected.differences_in_content(found, native),
+                _ => vec!["is another kind of entry".to_owned()],
+            }
+        })
+    }
+
+    /// What a name stands for.
+    pub(super) fn object_of<'a>(&'a self, entry: &'a Entry) -> Option<&'a Entry> {
+        match &entry.item {
+            LayerItem::HardLink(link) => self.get(link.target.as_str()),
+            LayerItem::Object(_) => Some(entry),
+            _ => None,
+        }
+    }
+
+    fn compare(
+        &self,
+        found: &Self,
+        differences_of: impl Fn(&Entry, &Entry) -> Vec<String>,
+    ) -> Vec<String> {
         let mut differences = Vec::new();
         for (key, expected) in &self.0 {
             let title = title(&expected.item);
             match found.0.get(key) {
                 Some(found) => {
                     let tell = |what: String| format!("{title}: {what}");
-                    differences.extend(expected.differences(found, native).into_iter().map(tell));
+                    differences.extend(differences_of(expected, found).into_iter().map(tell));
                 }
                 None => differences.push(format!("{title}: missing")),
             }
@@ -114,7 +143,7 @@ fn folded(path: &str) -> String {
 }
 
 impl Entry {
-    fn differences(&self, found: &Self, native: bool) -> Vec<String> {
+    fn differences(&self, found: &Self) -> Vec<String> {
         let mut differences = Vec::new();
         match (&self.item, &found.item) {
             (LayerItem::Object(expected), LayerItem::Object(found)) => {
@@ -126,13 +155,6 @@ impl Entry {
                     ));
                 }
                 metadata(&expected.metadata, &found.metadata, &mut differences);
-                if native {
-                    times(
-                        &expected.metadata.times,
-                        &found.metadata.times,
-                        &mut differences,
-                    );
-                }
             }
             (LayerItem::HardLink(expected), LayerItem::HardLink(found)) => {
                 let (expected, found) = (expected.target.as_str(), found.target.as_str());
@@ -148,6 +170,33 @@ impl Entry {
             | (LayerItem::OpaqueWhiteout(_), LayerItem::OpaqueWhiteout(_)) => {}
             _ => differences.push("is another kind of entry".to_owned()),
         }
+        self.compare_bodies(found, &mut differences);
+        differences
+    }
+
+    #[cfg(any(windows, test))]
+    fn differences_in_content(&self, found: &Self, native: bool) -> Vec<String> {
+        let mut differences = Vec::new();
+        if let (LayerItem::Object(expected), LayerItem::Object(found)) = (&self.item, &found.item) {
+            if expected.kind != found.kind {
+                let (expected, found) = (kind(&expected.kind), kind(&found.kind));
+                differences.push(format!("expected {expected}, found {found}"));
+            }
+            let mut found = found.metadata.clone();
+            if !native {
+                found.attributes = expected.metadata.attributes;
+                found.times = expected.metadata.times;
+            }
+            if expected.metadata.security.is_none() {
+                found.security = None;
+            }
+            metadata(&expected.metadata, &found, &mut differences);
+        }
+        self.compare_bodies(found, &mut differences);
+        differences
+    }
+
+    fn compare_bodies(&self, found: &Self, differences: &mut Vec<String>) {
         if self.body != found.body {
             differences.push(format!(
                 "content: expected {}, found {}",
@@ -162,7 +211,6 @@ impl Entry {
                 escape(&names(found))
             ));
         }
-        differences
     }
 }
 
@@ -183,6 +231,7 @@ fn metadata(expected: &Metadata, found: &Metadata, differences: &mut Vec<String>
             expected.attributes, found.attributes
         ));
     }
+    times(&expected.times, &found.times, differences);
     if expected.security != found.security {
         differences.push("the security descriptor differs".to_owned());
     }
@@ -250,7 +299,7 @@ mod tests {
     fn a_layer_does_not_differ_from_itself() {
         let layer = inventory(&layer());
         assert_eq!(layer.len(), 4);
-        assert_eq!(layer.differences(&layer, true), Vec::<String>::new());
+        assert_eq!(layer.differences(&layer), Vec::<String>::new());
     }
 
     #[test]
@@ -258,8 +307,27 @@ mod tests {
         let mut other = layer();
         other[3] = hard_link("Files/B", "Files/A");
         other[4] = whiteout("Files/C");
-        let differences = inventory(&layer()).differences(&inventory(&other), true);
+        let differences = inventory(&layer()).differences(&inventory(&other));
         assert_eq!(differences, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_link_is_as_good_as_a_copy_but_not_as_other_content() {
+        let expected = inventory(&layer()[..4]);
+        let with = |link: Item| {
+            let mut items = layer();
+            items.truncate(3);
+            items.push(link);
+            expected.differences_in_content(&inventory(&items), true)
+        };
+        let mut copy = layer().swap_remove(1);
+        if let LayerItem::Object(object) = &mut copy.0 {
+            object.path = winlayer_tar::LayerPath::parse("Files/b").unwrap();
+        }
+        // The copy lacks the stream of the file it stands for.
+        assert_eq!(with(copy).len(), 1);
+        assert_eq!(with(hard_link("Files/b", "Files/a")), Vec::<String>::new());
+        assert_eq!(with(file("Files/b", "b")).len(), 2);
     }
 
     #[test]

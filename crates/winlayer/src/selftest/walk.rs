@@ -156,7 +156,7 @@ pub(super) fn differences(merged: &Inventory, found: &Walk, native: bool) -> Vec
             tell("missing".to_owned());
             continue;
         };
-        match object_of(merged, expected) {
+        match merged.object_of(expected) {
             Some(entry) => compare(entry, walked, native, &mut tell),
             None => tell("its hard link leads nowhere".to_owned()),
         }
@@ -170,14 +170,6 @@ pub(super) fn differences(merged: &Inventory, found: &Walk, native: bool) -> Vec
     }
     hard_links(merged, found, &mut differences);
     differences
-}
-
-/// The entry with the content: the target of a hard link.
-fn object_of<'a>(merged: &'a Inventory, entry: &'a Entry) -> Option<&'a Entry> {
-    match &entry.item {
-        LayerItem::HardLink(link) => merged.get(link.target.as_str()),
-        _ => Some(entry),
-    }
 }
 
 fn compare(expected: &Entry, found: &Walked, native: bool, tell: &mut dyn FnMut(String)) {
