@@ -11,6 +11,7 @@
 mod common;
 
 use common::Place;
+#[cfg(not(windows))]
 use std::fs;
 
 const COMMANDS: [&str; 7] = [

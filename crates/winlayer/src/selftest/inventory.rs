@@ -336,7 +336,7 @@ mod tests {
         let with = |index: usize, item: Item| {
             let mut items = layer();
             items[index] = item;
-            expected.differences(&inventory(&items), true).join("\n")
+            expected.differences(&inventory(&items)).join("\n")
         };
         assert!(with(1, file("Files/a", "b")).contains("Files/a: content: "));
         assert!(with(1, file("Files/a", "aa")).contains("found a file of 2 bytes"));
