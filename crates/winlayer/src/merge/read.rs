@@ -213,7 +213,7 @@ fn deliver(
 
 /// Copies the rest of a body; `describe` names what is written, for the error.
 pub(crate) fn copy_body(
-    body: &mut Body<'_>,
+    body: &mut (impl BufRead + ?Sized),
     out: &mut dyn Write,
     describe: impl Fn() -> String,
 ) -> Result<u64> {
@@ -318,6 +318,19 @@ impl<'a> ImageLayers<'a> {
     pub(crate) fn layer(&self, number: LayerNumber) -> Result<&'a Layer> {
         let missing = || Error::not_found(format!("the image has no layer {}", number.get()));
         self.image.layers().get(number.index()).ok_or_else(missing)
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.image.layers().len()
+    }
+
+    /// Says that nobody reads the layer any further.
+    pub(crate) fn leave(&self, number: LayerNumber) {
+        let layer = self.image.layers().get(number.index());
+        if let Some((observer, layer)) = self.observer.zip(layer) {
+            observer.layer_finished(layer, false);
+        }
     }
 
     pub(crate) fn limits(&self) -> &'a Limits {
