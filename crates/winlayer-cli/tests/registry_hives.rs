@@ -227,3 +227,81 @@ fn reg_diff_tells_registries_apart() {
     let obsolete = changes.iter().find(|change| change["key"] == *obsolete);
     assert_eq!(obsolete.unwrap()["change"], "added", "the base has it");
 }
+
+// ── merged outputs, with libhivex and reglookup as judges ──
+
+#[cfg(unix)]
+fn run(program: &str, arguments: &[&std::path::Path]) -> common::Answer {
+    common::answer(std::process::Command::new(program).args(arguments))
+}
+
+#[cfg(unix)]
+#[test]
+fn trees_and_tars_have_merged_hives() {
+    let place = Place::with_sample();
+    let unpacked = place.unpack_json(&["tree", "--to", "tree", "--metadata", "tree.jsonl"]);
+    let warnings = unpacked["warnings"].to_string();
+    assert!(!warnings.contains("Hives"), "{warnings}");
+    place
+        .winlayer(["verify", "tree", "--metadata", "tree.jsonl"])
+        .succeeds();
+    place.unpack_json(&["image.tar", "--to", "tar"]);
+    place.unpack_json(&["again.tar", "--to", "tar"]);
+    let tars = ["image.tar", "again.tar"].map(|name| fs::read(place.path(name)).unwrap());
+    assert!(tars[0] == tars[1], "the same bytes every time");
+    let config = "Files/Windows/System32/config";
+    let software = format!("{config}/SOFTWARE");
+    let arguments = ["-xf", "image.tar", &software, &format!("{config}/SYSTEM")];
+    let tar = &mut std::process::Command::new("tar");
+    common::answer(tar.args(arguments).current_dir(place.root())).succeeds();
+
+    for name in ["SOFTWARE", "SYSTEM", "SAM", "SECURITY", "DEFAULT"] {
+        let hive = place.path("tree/Windows/System32/config").join(name);
+        run("hivexml", &[&hive]).succeeds();
+        let from_tar = place.path(config).join(name);
+        if from_tar.exists() {
+            assert!(fs::read(&from_tar).unwrap() == fs::read(&hive).unwrap());
+        }
+    }
+    let hive = place.path("tree/Windows/System32/config/SOFTWARE");
+    let get = |key: &str, value: &str| {
+        let answer = run("hivexget", &[&hive, key.as_ref(), value.as_ref()]);
+        answer.succeeds().stdout.trim_end().to_owned()
+    };
+    let version = r"\Microsoft\Windows NT\CurrentVersion";
+    assert_eq!(get(version, "UBR"), "2113");
+    assert_eq!(
+        get(version, "ProductName"),
+        "Windows Server 2022 Datacenter"
+    );
+    assert_eq!(get(r"\Winlayer", "Greeting"), "Grüß Gott, 世界");
+    // Every value of the merged hive as two other programs and `winlayer reg` see it.
+    let listing = run("reglookup", &[&hive]).succeeds().stdout;
+    assert!(
+        listing.contains("CurrentVersion/UBR,DWORD,0x00000841"),
+        "{listing}"
+    );
+    assert!(
+        !listing.contains("CurrentVersion/ReleaseId"),
+        "a deleted value"
+    );
+    assert!(
+        !listing.contains("CurrentVersion/Obsolete"),
+        "a deleted key"
+    );
+    let packages =
+        r"HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\Packages";
+    let seen = json_of(&place, &["reg", "oci:image", packages]);
+    for package in seen["subkeys"].as_array().unwrap() {
+        let name = package.as_str().unwrap();
+        assert!(listing.contains(&format!("/Packages/{name},KEY")), "{name}");
+        let key = format!("{}\\{name}", packages.trim_start_matches(r"HKLM\SOFTWARE"));
+        let reg = place.winlayer([
+            "reg",
+            "oci:image",
+            &format!(r"{packages}\{name}"),
+            "CurrentState",
+        ]);
+        assert_eq!(get(&key, "CurrentState"), reg.succeeds().stdout.trim_end());
+    }
+}

@@ -10,6 +10,7 @@
 //! | `facts.rs`, `facts/` | which Windows this is: version, updates, programs, services |
 //! | `key.rs`, `data.rs`, `path.rs` | one key as people ask for it |
 //! | `diff.rs`, `changes.rs` | what two registries differ in; what a layer changed |
+//! | `merged.rs` | merged hives for merged outputs |
 
 mod changes;
 mod collect;
@@ -17,6 +18,7 @@ mod data;
 mod diff;
 mod facts;
 mod key;
+pub(crate) mod merged;
 mod path;
 #[cfg(test)]
 mod tests;

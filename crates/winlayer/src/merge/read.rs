@@ -9,8 +9,8 @@ use std::{
 
 use winlayer_image::{Image, Layer, Reference};
 use winlayer_tar::{
-    AlternateStream, Body, Entry, LayerItem, LayerReader, LayerRole, LayerSummary, Limits, Object,
-    Progress, ReadOptions,
+    AlternateStream, Body, Entry, LayerItem, LayerPath, LayerReader, LayerRole, LayerSummary,
+    Limits, Object, ObjectKind, Progress, ReadOptions, Tree,
 };
 
 use super::{LayerNumber, Merge, Verdict};
@@ -30,8 +30,18 @@ pub(crate) trait Sink {
         view: &Merge,
         at: NodeId,
         object: &Object,
-        body: &mut Body<'_>,
+        body: &mut dyn BufRead,
     ) -> Result<()>;
+
+    /// A file in `Hives` of layer `number`; those of all layers come by, topmost first.
+    fn hive_delta(
+        &mut self,
+        _number: LayerNumber,
+        _path: &LayerPath,
+        _body: &mut dyn BufRead,
+    ) -> Result<()> {
+        Ok(())
+    }
 
     /// `names` are further names of the object placed at `to`.
     fn links(&mut self, view: &Merge, to: NodeId, names: &[NodeId]) -> Result<()>;
@@ -121,6 +131,13 @@ fn merge_layer(
             }
         } else {
             let verdict = merge.judge(item)?;
+            if let LayerItem::Object(object) = item
+                && object.path.tree() == Tree::Hives
+                && verdict == Verdict::Skip
+                && matches!(object.kind, ObjectKind::File { .. })
+            {
+                sink.hive_delta(number, &object.path, &mut body)?;
+            }
             owner_taken = deliver(&verdict, item, merge, sink, &mut body)?;
         }
         if sink.is_complete() {

@@ -236,6 +236,13 @@ fn piece(path: &LayerPath) -> Option<(RegistryHive, Piece)> {
     }
 }
 
+/// The hive whose delta an entry is.
+pub(super) fn delta(path: &LayerPath) -> Option<RegistryHive> {
+    piece(path)
+        .filter(|(_, piece)| *piece == Piece::Delta)
+        .map(|(hive, _)| hive)
+}
+
 /// A layer being searched.
 struct Scan<'a> {
     number: LayerNumber,

@@ -225,3 +225,91 @@ fn keys_are_found_by_every_name_they_have() {
         assert_eq!(error.kind(), ErrorKind::NotFound, "{name}");
     }
 }
+
+// ── merged outputs ──
+
+/// What `unpack` makes of these layers: the tree's SOFTWARE, and the warnings.
+fn tree_of(layers: &[Vec<Item>]) -> (Vec<u8>, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let image = image(&folder.path().join("image"), layers);
+    let target = crate::Target::Tree {
+        metadata: Some(folder.path().join("metadata")),
+        utility_vm: false,
+    };
+    let root = folder.path().join("tree");
+    let options = crate::UnpackOptions::new(target);
+    let unpacked = crate::unpack_windows_image(&image, &root, &options).unwrap();
+    crate::verify_tree(&root, &folder.path().join("metadata")).unwrap();
+    let config = root.join("Windows/System32/config");
+    let name = ["SOFTWARE", "Software"].map(|name| config.join(name));
+    let software = name.iter().find_map(|path| std::fs::read(path).ok());
+    (software.unwrap_or_default(), unpacked.warnings)
+}
+
+fn revision(software: &[u8]) -> Option<u32> {
+    let hive = Hive::from_bytes(software).unwrap();
+    let key = hive.get(VERSION).unwrap().unwrap();
+    key.value("UBR").unwrap().unwrap().data().unwrap().to_u32()
+}
+
+#[test]
+fn a_tree_has_merged_hives_and_no_warnings() {
+    let layers = [
+        base(),
+        delta_layer("Software_Delta", &hive(&software_delta(2113))),
+        delta_layer("Software_Delta", &hive(&software_delta(2227))),
+        delta_layer("Software_Delta", &hive(&HiveTree::delta("Software_Delta"))),
+    ];
+    let (software, warnings) = tree_of(&layers);
+    assert_eq!(revision(&software), Some(2227));
+    assert_eq!(warnings, Vec::<String>::new());
+    assert_eq!(tree_of(&layers).0, software, "the same every time");
+}
+
+#[test]
+fn a_delta_that_changes_nothing_leaves_the_hive_as_it_is() {
+    let nothing = hive(&HiveTree::delta("Software_Delta"));
+    let (merged, _) = tree_of(&[base(), delta_layer("Software_Delta", &nothing)]);
+    assert_eq!(merged, hive(&software(1)));
+}
+
+#[test]
+fn only_deltas_above_a_whole_hive_are_merged_into_it() {
+    let delta = |revision| delta_layer("Software_Delta", &hive(&software_delta(revision)));
+    let mut replaced = config_folder();
+    replaced.push(binary(
+        &format!("{CONFIG}/SOFTWARE"),
+        &hive(&software(5000)),
+    ));
+    let (merged, warnings) = tree_of(&[base(), delta(2113), replaced.clone()]);
+    assert_eq!((revision(&merged), warnings.len()), (Some(5000), 0));
+    let (merged, _) = tree_of(&[base(), replaced.clone(), delta(6000)]);
+    assert_eq!(revision(&merged), Some(6000));
+    replaced.extend(delta(7000).into_iter().skip(1));
+    let (_, warnings) = tree_of(&[base(), replaced]);
+    assert!(
+        warnings[0].starts_with("layer 2: Hives/Software_Delta: not merged"),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn what_cannot_be_merged_is_named_and_the_base_stays() {
+    let broken = delta_layer("Software_Delta", b"no hive");
+    let (software, warnings) = tree_of(&[base(), broken]);
+    assert_eq!(revision(&software), Some(1));
+    let start =
+        r"layer 2: Hives/Software_Delta: not merged into HKLM\SOFTWARE: not a registry hive";
+    assert!(warnings[0].starts_with(start), "{warnings:?}");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+
+    let mut base = config_folder();
+    base.push(file(&format!("{CONFIG}/SOFTWARE"), "no hive"));
+    let update = delta_layer("Software_Delta", &hive(&software_delta(2113)));
+    let (software, warnings) = tree_of(&[base, update.clone()]);
+    assert_eq!(software, b"no hive");
+    assert!(warnings[0].starts_with("Files/Windows/System32/config/SOFTWARE: "));
+    let (_, warnings) = tree_of(&[vec![dir("Files")], update]);
+    let end = "no layer has the file Files/Windows/System32/config/SOFTWARE";
+    assert!(warnings[0].ends_with(end), "{warnings:?}");
+}

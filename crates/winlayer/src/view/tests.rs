@@ -173,7 +173,7 @@ fn unpacks_to_a_tree_and_to_tars() {
         unpacked
             .warnings
             .iter()
-            .any(|warning| warning.contains("registry deltas of 1 layer"))
+            .any(|warning| warning.contains("layer 2: Hives/System_Delta: not merged"))
     );
     let (tree, _) = to(
         "uvm",
