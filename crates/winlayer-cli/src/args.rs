@@ -1,6 +1,9 @@
 //! What may be typed, and the help for it.
 
 mod machine;
+mod registry;
+
+pub(crate) use registry::{RegArgs, RegDiffArgs};
 
 #[cfg(windows)]
 pub(crate) use machine::{
@@ -50,6 +53,8 @@ Examples:
 pub(crate) enum Command {
     Unpack(UnpackArgs),
     Inspect(InspectArgs),
+    Reg(RegArgs),
+    RegDiff(RegDiffArgs),
     Ls(LsArgs),
     Cat(CatArgs),
     Verify(VerifyArgs),
@@ -287,18 +292,31 @@ fn parse_layer(text: &str) -> Result<usize, String> {
     }
 }
 
-/// Show what an image says of itself: platform, layers, sizes
+/// Show which Windows an image is: version, updates, programs, layers
 #[derive(Debug, Args)]
 #[command(after_help = "\
+The version, updates, programs, services and environment are those of the merged registry. Each
+layer is read up to its last hive and is not verified by that; see `winlayer verify`.
+
 Examples:
   winlayer inspect mcr.microsoft.com/windows/servercore:ltsc2025
-  winlayer inspect --contents oci:layout")]
+  winlayer inspect --layer 2 oci:layout
+  winlayer inspect --no-registry oci:layout
+  winlayer inspect --json oci:layout | jq '.windows.updates[] | select(.state == \"installed\")'")]
 pub(crate) struct InspectArgs {
     /// The image
     pub(crate) image: Reference,
-    /// Read the layers too and count what each changes
+    /// Read the layers to their end, verify them, and count what each changes
     #[arg(long)]
     pub(crate) contents: bool,
+    /// Show only what the image's documents say; without --contents no layer is read
+    #[arg(long, conflicts_with = "layer")]
+    pub(crate) no_registry: bool,
+    /// Show what this layer changed in the registry too, 1 is the base
+    #[arg(long, value_name = "N", value_parser = parse_layer)]
+    pub(crate) layer: Option<usize>,
+    #[command(flatten)]
+    pub(crate) jobs: JobsArgs,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
     #[command(flatten)]

@@ -9,6 +9,8 @@ mod inspect;
 mod layer;
 mod ls;
 mod man;
+mod reg;
+mod reg_diff;
 mod sample;
 mod selftest;
 mod unpack;
@@ -18,6 +20,8 @@ mod verify;
 use crate::args::Command;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::progress::Reporter;
+use winlayer::{Image, Observer, Reference};
 
 /// Does what was asked; results go to `output`.
 ///
@@ -26,6 +30,8 @@ pub(crate) fn run(command: &Command, output: &mut Output) -> Result<bool, Failur
     match command {
         Command::Unpack(args) => unpack::run(args, output),
         Command::Inspect(args) => inspect::run(args, output),
+        Command::Reg(args) => reg::run(args, output),
+        Command::RegDiff(args) => reg_diff::run(args, output),
         Command::Ls(args) => ls::run(args, output),
         Command::Cat(args) => cat::run(args, output),
         Command::Verify(args) => verify::run(args, output),
@@ -50,4 +56,22 @@ fn refuse_json(output: &Output, command: &str, writes: &str) -> Result<(), Failu
         )));
     }
     Ok(())
+}
+
+/// Does `work` with progress shown when the image is in a registry: layers on disk are looked into
+/// faster than anybody reads.
+fn looking_into<T>(
+    image: &Image,
+    output: &Output,
+    work: impl FnOnce(Option<&dyn Observer>) -> T,
+) -> T {
+    match image.reference() {
+        Reference::Registry(_) => {
+            let reporter = Reporter::start(image.layers(), output);
+            let done = work(Some(reporter.observer().as_ref()));
+            reporter.finish();
+            done
+        }
+        _ => work(None),
+    }
 }

@@ -13,9 +13,11 @@ mod common;
 use common::{Place, keys};
 use std::fs;
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 16] = [
     "unpack",
     "inspect",
+    "reg",
+    "reg-diff",
     "ls",
     "cat",
     "verify",

@@ -63,6 +63,10 @@ pub(crate) enum Problem {
     DiffId { expected: DiffId, found: DiffId },
     #[error("{0}")]
     NotFound(String),
+    #[error("\"{0}\" is no key of an image's registry")]
+    NoSuchHive(String),
+    #[error("{0}")]
+    Hive(String),
     #[error("{path}: {what}")]
     Damaged {
         path: String,
@@ -94,7 +98,8 @@ impl Error {
             Problem::Malformed { .. } | Problem::DiffId { .. } | Problem::Damaged { .. } => {
                 ErrorKind::Verification
             }
-            Problem::NotFound(_) => ErrorKind::NotFound,
+            Problem::NotFound(_) | Problem::NoSuchHive(_) => ErrorKind::NotFound,
+            Problem::Hive(_) => ErrorKind::Verification,
             Problem::Uvm(problem) if problem.is_none() => ErrorKind::NotFound,
             Problem::Uvm(problem) if problem.is_unsafe() => ErrorKind::Unsafe,
             Problem::Uvm(_) => ErrorKind::Failed,
@@ -123,6 +128,9 @@ impl Error {
             Problem::Tar(error) => hint_for_io(io_cause(error)?.kind()),
             Problem::Io { source, .. } => hint_for_io(source.kind()),
             Problem::Sys(error) => hint_for_io(error.io_kind()),
+            Problem::NoSuchHive(_) => Some(
+                r"images have HKLM\SYSTEM, HKLM\SOFTWARE, HKLM\SAM, HKLM\SECURITY and HKU\.DEFAULT",
+            ),
             Problem::Unsafe { .. } | Problem::Malformed { .. } => {
                 Some("the layer is malformed or hostile and was not applied; tell its publisher")
             }
@@ -201,6 +209,16 @@ impl Error {
 
     pub(crate) fn not_found(what: impl Into<String>) -> Self {
         Problem::NotFound(what.into()).into()
+    }
+
+    /// A hive of an image is damaged.
+    pub(crate) fn malformed(what: impl Into<String>) -> Self {
+        Problem::Hive(what.into()).into()
+    }
+
+    /// `key` begins with no hive that images have.
+    pub(crate) fn no_such_hive(key: &str) -> Self {
+        Problem::NoSuchHive(escape(key)).into()
     }
 
     pub(crate) fn refused(what: impl Into<String>, hint: &'static str) -> Self {

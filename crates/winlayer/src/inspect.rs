@@ -6,9 +6,38 @@ use winlayer_image::{Image, Layer, Platform};
 use winlayer_tar::{LayerItem, LayerPath, Limits, ObjectKind, Tree};
 
 use crate::{
-    Observer, Result,
-    merge::{ImageLayers, LayerNumber, layer_number, read_layer},
+    LayerChanges, Observer, RegistryFinding, RegistryHive, Result, Target, UnpackOptions,
+    WindowsFacts,
+    registry::{Wanted, collect},
 };
+
+/// What [`inspect()`] looks at.
+#[derive(Clone, Debug)]
+pub struct InspectOptions {
+    /// Every layer is read to its end, counted and verified.
+    pub contents: bool,
+    /// The hives of the layers are read, and say which Windows this is.
+    pub registry: bool,
+    /// With the registry: what this layer changes in it, 1 for the base.
+    pub changes_of: Option<usize>,
+    /// Layers to read at the same time; 0 counts as 1.
+    pub jobs: usize,
+    /// What a layer may cost at most.
+    pub limits: Limits,
+}
+
+impl Default for InspectOptions {
+    /// The registry and no contents.
+    fn default() -> Self {
+        Self {
+            contents: false,
+            registry: true,
+            changes_of: None,
+            jobs: UnpackOptions::new(Target::Folder).jobs,
+            limits: Limits::default(),
+        }
+    }
+}
 
 /// An image's manifest and config in short, with its layers.
 #[derive(Clone, Debug, Serialize)]
@@ -21,6 +50,12 @@ pub struct ImageFacts {
     pub platform: Platform,
     /// Base first.
     pub layers: Vec<LayerFacts>,
+    /// What the registry says; none when it was not asked, or there is none.
+    pub windows: Option<WindowsFacts>,
+    /// What one layer changes in the registry, when that was asked.
+    pub changes: Option<LayerChanges>,
+    /// Hives and layers that cannot be read; everything else is told all the same.
+    pub findings: Vec<RegistryFinding>,
     /// The config document as it is.
     pub config: Value,
 }
@@ -75,34 +110,71 @@ pub struct LayerContents {
     pub bytes: u64,
 }
 
-/// Describes an image; with `contents` every layer is read, counted and verified.
+/// Describes an image.
+///
+/// Without anything else asked for, no layer is read. For the registry each is read up to its last
+/// hive, as [`read_registry`](crate::read_registry) says, and such a layer is not verified; with
+/// contents every layer is.
 ///
 /// # Errors
 ///
-/// With `contents`: a layer cannot be read, is malformed or has another DiffID than announced.
+/// With contents: a layer cannot be read, is malformed or has another DiffID than announced. For the
+/// registry alone that is a finding. There is no such layer as `changes_of`.
 pub fn inspect(
     image: &Image,
-    contents: bool,
-    limits: &Limits,
+    options: &InspectOptions,
     observer: Option<&dyn Observer>,
 ) -> Result<ImageFacts> {
-    let readers = ImageLayers::new(image, limits, observer);
     let mut steps = build_steps(image.config_json());
-    let mut layers = Vec::with_capacity(image.layers().len());
-    for layer in image.layers() {
-        let mut facts = describe(layer, steps.next().flatten());
-        if contents {
-            facts.contents = Some(count(&readers, layer_number(layer.index)?)?);
-        }
-        layers.push(facts);
-    }
-    Ok(ImageFacts {
+    let describe = |layer| describe(layer, steps.next().flatten());
+    let mut facts = ImageFacts {
         image: image.reference().to_string(),
         manifest_digest: image.manifest_digest().to_string(),
         platform: image.platform().clone(),
-        layers,
+        layers: image.layers().iter().map(describe).collect(),
+        windows: None,
+        changes: None,
+        findings: Vec::new(),
         config: image.config_json().clone(),
-    })
+    };
+    if options.contents || options.registry {
+        look_into_layers(image, options, observer, &mut facts)?;
+    }
+    Ok(facts)
+}
+
+fn look_into_layers(
+    image: &Image,
+    options: &InspectOptions,
+    observer: Option<&dyn Observer>,
+    facts: &mut ImageFacts,
+) -> Result<()> {
+    let wanted = Wanted {
+        hives: match options.registry {
+            true => &RegistryHive::ALL,
+            false => &[],
+        },
+        top: image.layers().len(),
+        contents: options.contents,
+        tolerant: !options.contents,
+    };
+    let found = collect(image, wanted, options.jobs, &options.limits, observer)?;
+    for (layer, contents) in facts.layers.iter_mut().zip(found.contents) {
+        layer.contents = Some(contents);
+    }
+    if !options.registry {
+        return Ok(());
+    }
+    let registry = found.registry;
+    facts.findings = registry.findings().to_vec();
+    if !registry.is_empty() {
+        let config_version = image.platform().os_version.as_deref();
+        facts.windows = Some(registry.windows(config_version, &mut facts.findings));
+    }
+    if let Some(layer) = options.changes_of {
+        facts.changes = Some(registry.changes(layer, &mut facts.findings)?);
+    }
+    Ok(())
 }
 
 fn describe(layer: &Layer, created_by: Option<String>) -> LayerFacts {
@@ -131,18 +203,8 @@ fn build_steps(config: &Value) -> impl Iterator<Item = Option<String>> + '_ {
         .map(created_by)
 }
 
-fn count(layers: &ImageLayers<'_>, number: LayerNumber) -> Result<LayerContents> {
-    let mut contents = LayerContents::default();
-    let read = read_layer(layers, number, &mut |item, _| {
-        contents.add(item);
-        Ok(())
-    })?;
-    contents.uncompressed_bytes = read.summary.uncompressed_bytes;
-    Ok(contents)
-}
-
 impl LayerContents {
-    fn add(&mut self, item: &LayerItem) {
+    pub(crate) fn add(&mut self, item: &LayerItem) {
         let path = match item {
             LayerItem::Object(object) => {
                 match &object.kind {

@@ -10,7 +10,8 @@
 //!
 //! [`unpack_windows_image`] is the main call. What it wrote is found again through [`LayerStore`] and
 //! [`LayerChain`], booted through [`locate_uvm_boot_files`], and checked by [`verify_store`] or
-//! [`verify_tree`]. [`list`], [`cat`] and [`inspect()`] look inside an image without unpacking it.
+//! [`verify_tree`]. [`list`], [`cat`] and [`inspect()`] look inside an image without unpacking it;
+//! [`read_registry`] and [`registry_diff`] into its registry.
 //! [`doctor`] finds what is in the way on this machine.
 
 /// Compiles the example of the README.
@@ -30,6 +31,7 @@ mod layer_names;
 mod line;
 mod merge;
 mod names;
+mod registry;
 mod report;
 mod sample;
 mod selftest;
@@ -44,7 +46,12 @@ mod view;
 
 pub use chain::{ChainLink, LayerChain};
 pub use error::{Error, ErrorKind, Result};
-pub use inspect::{ImageFacts, LayerContents, LayerFacts, inspect};
+pub use inspect::{ImageFacts, InspectOptions, LayerContents, LayerFacts, inspect};
+pub use registry::{
+    Change, DotNet, HiveChanges, ImageRegistry, KeyChange, LayerChanges, Program, RegistryData,
+    RegistryFinding, RegistryHive, RegistryKey, RegistryPath, RegistryValue, Service, Update,
+    ValueChange, Variable, WindowsFacts, read_hive, read_registry, registry_diff,
+};
 pub use report::{HcsFamily, Observer, Target, UnpackOptions, UnpackedImage, UnpackedLayer};
 pub use sample::{SampleOptions, write_sample};
 pub use selftest::{SelftestOptions, SelftestReport, SelftestStep, selftest};

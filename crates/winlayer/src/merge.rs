@@ -25,8 +25,6 @@ pub(crate) mod testing;
 pub(crate) mod tests;
 mod walk;
 
-use std::collections::BTreeSet;
-
 use winlayer_tar::{LayerItem, LayerPath, Object, Tree};
 
 use self::links::Links;
@@ -105,8 +103,6 @@ pub(crate) struct Merge {
     layer: LayerNumber,
     links: Links,
     nowhere: NodeState,
-    /// Layers with registry deltas.
-    delta_layers: BTreeSet<LayerNumber>,
     /// The last parent directory something was created in, with the path it was asked by.
     parent: Option<(String, Spot)>,
 }
@@ -120,7 +116,6 @@ impl Merge {
             layer: topmost,
             links: Links::default(),
             nowhere: NodeState::default(),
-            delta_layers: BTreeSet::new(),
             parent: None,
         }
     }
@@ -214,9 +209,6 @@ impl Merge {
         if path.below_tree().is_empty() && kind != Kind::Directory {
             let rule = "must be a directory";
             return Err(Error::refused_entry(path.as_str(), rule));
-        }
-        if path.tree() == Tree::Hives && kind == Kind::File {
-            self.delta_layers.insert(self.layer);
         }
         let spot = self.step(parent, path.file_name())?;
         let (layer, selected) = (self.layer, self.selection.contains(path.tree()));

@@ -32,7 +32,7 @@ use crate::{Error, Result};
 /// Third number of the version.
 const BUILD: u32 = 20348;
 /// Fourth number of the version in the base layer.
-const BASE_REVISION: u32 = 587;
+const BASE_REVISION: u32 = 1;
 /// Fourth number of the version after the update; the image's.
 const FINAL_REVISION: u32 = 2113;
 
@@ -129,7 +129,7 @@ fn config() -> Map<String, Value> {
             "Labels": { "org.opencontainers.image.title": "winlayer sample" },
         },
         "history": [
-            { "created": "2021-05-08T08:15:00Z", "created_by": "Apply image 10.0.20348.587" },
+            { "created": "2021-05-08T08:15:00Z", "created_by": "Apply image 10.0.20348.1" },
             { "created": "2023-11-14T18:00:00Z", "created_by": "Install update 10.0.20348.2113" },
             { "created": "2024-02-29T12:00:00Z", "created_by": r"COPY app C:\app" },
             {

@@ -5,7 +5,7 @@ use std::path::Path;
 use winlayer_image::{Image, Reference};
 use winlayer_tar::Limits;
 
-use crate::{LayerStore, Observer, Result, inspect};
+use crate::{InspectOptions, LayerStore, Observer, Result, inspect};
 
 /// How many bytes a compressed byte of a Windows layer becomes, at most, in the images seen so far
 /// (they are between 2.2 and 2.8).
@@ -46,7 +46,13 @@ impl Needs {
         observer: Option<&dyn Observer>,
     ) -> Result<Self> {
         let remote = matches!(image.reference(), Reference::Registry(_));
-        let facts = inspect(image, !remote, limits, observer)?;
+        let options = InspectOptions {
+            contents: !remote,
+            registry: false,
+            limits: limits.clone(),
+            ..InspectOptions::default()
+        };
+        let facts = inspect(image, &options, observer)?;
         let store = LayerStore::open(dest).ok();
         let mut needs = Self {
             image: facts.image,

@@ -9,8 +9,8 @@ use std::{
 
 use winlayer_image::{Image, Layer, Reference};
 use winlayer_tar::{
-    AlternateStream, Body, Entry, LayerItem, LayerReader, LayerRole, LayerSummary, Limits, Object,
-    Progress, ReadOptions,
+    AlternateStream, Body, Entry, LayerItem, LayerPath, LayerReader, LayerRole, LayerSummary,
+    Limits, Object, ObjectKind, Progress, ReadOptions, Tree,
 };
 
 use super::{LayerNumber, Merge, Verdict};
@@ -30,8 +30,18 @@ pub(crate) trait Sink {
         view: &Merge,
         at: NodeId,
         object: &Object,
-        body: &mut Body<'_>,
+        body: &mut dyn BufRead,
     ) -> Result<()>;
+
+    /// A file in `Hives` of layer `number`; those of all layers come by, topmost first.
+    fn hive_delta(
+        &mut self,
+        _number: LayerNumber,
+        _path: &LayerPath,
+        _body: &mut dyn BufRead,
+    ) -> Result<()> {
+        Ok(())
+    }
 
     /// `names` are further names of the object placed at `to`.
     fn links(&mut self, view: &Merge, to: NodeId, names: &[NodeId]) -> Result<()>;
@@ -121,6 +131,13 @@ fn merge_layer(
             }
         } else {
             let verdict = merge.judge(item)?;
+            if let LayerItem::Object(object) = item
+                && object.path.tree() == Tree::Hives
+                && verdict == Verdict::Skip
+                && matches!(object.kind, ObjectKind::File { .. })
+            {
+                sink.hive_delta(number, &object.path, &mut body)?;
+            }
             owner_taken = deliver(&verdict, item, merge, sink, &mut body)?;
         }
         if sink.is_complete() {
@@ -213,7 +230,7 @@ fn deliver(
 
 /// Copies the rest of a body; `describe` names what is written, for the error.
 pub(crate) fn copy_body(
-    body: &mut Body<'_>,
+    body: &mut (impl BufRead + ?Sized),
     out: &mut dyn Write,
     describe: impl Fn() -> String,
 ) -> Result<u64> {
@@ -318,6 +335,19 @@ impl<'a> ImageLayers<'a> {
     pub(crate) fn layer(&self, number: LayerNumber) -> Result<&'a Layer> {
         let missing = || Error::not_found(format!("the image has no layer {}", number.get()));
         self.image.layers().get(number.index()).ok_or_else(missing)
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.image.layers().len()
+    }
+
+    /// Says that nobody reads the layer any further.
+    pub(crate) fn leave(&self, number: LayerNumber) {
+        let layer = self.image.layers().get(number.index());
+        if let Some((observer, layer)) = self.observer.zip(layer) {
+            observer.layer_finished(layer, false);
+        }
     }
 
     pub(crate) fn limits(&self) -> &'a Limits {

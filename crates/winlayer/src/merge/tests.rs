@@ -39,7 +39,7 @@ impl Sink for Collected {
         _: &Merge,
         at: NodeId,
         object: &Object,
-        body: &mut Body<'_>,
+        body: &mut dyn std::io::BufRead,
     ) -> Result<()> {
         let mut content = String::new();
         body.read_to_string(&mut content).unwrap();

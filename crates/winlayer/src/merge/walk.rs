@@ -45,17 +45,6 @@ impl Merge {
                 "{count} directories have no entry in any layer and got plain metadata; the first is \"{path}\""
             ));
         }
-        match self.delta_layers.len() {
-            0 => {}
-            1 => {
-                warnings.push("the registry deltas of 1 layer are not merged into its hives".into())
-            }
-            count => {
-                warnings.push(format!(
-                    "the registry deltas of {count} layers are not merged into the hives"
-                ));
-            }
-        }
         warnings
     }
 }

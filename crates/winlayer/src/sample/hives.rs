@@ -1,6 +1,6 @@
 //! The registry of the sample: full hives of the base layer, deltas of the others.
 
-use winlayer_hive::{HiveError, HiveTree, KeyName, ValueData};
+use winlayer_hive::{HiveError, HiveTree, KeyName, TreeKey, ValueData};
 
 use super::{BASE_REVISION, BUILD, FINAL_REVISION};
 
@@ -13,6 +13,10 @@ const APPLICATION_TIME: u64 = 133_536_816_000_000_000;
 
 const CURRENT_VERSION: &str = r"Microsoft\Windows NT\CurrentVersion";
 const PACKAGES: &str = r"Microsoft\Windows\CurrentVersion\Component Based Servicing\Packages";
+const UNINSTALL_32: &str = r"WOW6432Node\Microsoft\Windows\CurrentVersion\Uninstall";
+/// States of a package.
+const INSTALLED: u32 = 112;
+const SUPERSEDED: u32 = 80;
 /// `{bootmgr}`, the boot manager's object in every BCD store.
 const BOOT_MANAGER: &str = "{9dea862c-5cdd-4e70-acc1-f32b344d4795}";
 /// The sample's operating system loader.
@@ -76,8 +80,22 @@ pub(super) fn software() -> Bytes {
         ValueData::string(r"C:\Program Files (x86)"),
     )?;
     windows.set("DevicePath", ValueData::expand_string(r"%SystemRoot%\inf"))?;
-    root.create(&package(BASE_REVISION))?
-        .set("CurrentState", ValueData::dword(112))?;
+    install(root, &package("RollupFix", BASE_REVISION), BASE_TIME)?;
+    install(root, &package("KB5003711", BASE_REVISION), BASE_TIME)?;
+    root.create(&format!(
+        r"{PACKAGES}\Sample-Shell-Package~31bf3856ad364e35~amd64~~10.0.20348.1"
+    ))?
+    .set("CurrentState", ValueData::dword(INSTALLED))?;
+    for (name, display_name) in [
+        ("Sample Runtime", Some("Winlayer Sample Runtime (x86)")),
+        ("Sample Runtime Part", None),
+    ] {
+        let key = root.create(&format!(r"{UNINSTALL_32}\{name}"))?;
+        key.set("DisplayVersion", ValueData::string("14.0"))?;
+        if let Some(name) = display_name {
+            key.set("DisplayName", ValueData::string(name))?;
+        }
+    }
     root.create(r"Microsoft\NET Framework Setup\NDP\v4\Full")?
         .set("Release", ValueData::dword(528_449))?;
     root.create(r"WOW6432Node\Microsoft")?;
@@ -255,10 +273,15 @@ pub(super) fn software_update() -> Bytes {
     version.set("BuildLabEx", ValueData::string(&lab))?;
     version.delete_value("ReleaseId")?;
     version.delete_key("Obsolete")?;
-    root.delete_key(&package(BASE_REVISION))?;
-    let installed = root.create(&package(FINAL_REVISION))?.replace_tree();
-    installed.set("CurrentState", ValueData::dword(112))?;
-    installed.create("Owners")?;
+    root.delete_key(&package("RollupFix", BASE_REVISION))?;
+    root.create(&package("KB5003711", BASE_REVISION))?
+        .set("CurrentState", ValueData::dword(SUPERSEDED))?;
+    for name in ["RollupFix", "KB5032198"] {
+        let package = package(name, FINAL_REVISION);
+        root.create(&package)?.replace_tree();
+        install(root, &package, UPDATE_TIME)?;
+        root.create(&format!(r"{package}\Owners"))?;
+    }
     hive.to_bytes()
 }
 
@@ -293,6 +316,17 @@ pub(super) fn software_application() -> Bytes {
     hive.to_bytes()
 }
 
-fn package(revision: u32) -> String {
-    format!(r"{PACKAGES}\Package_for_RollupFix~31bf3856ad364e35~amd64~~20348.{revision}.1.0")
+/// Registers a package as servicing does.
+fn install(root: &mut TreeKey, package: &str, time: u64) -> Result<(), HiveError> {
+    let (high, low) = ((time >> 32) as u32, time as u32);
+    root.create(package)?
+        .set("CurrentState", ValueData::dword(INSTALLED))?
+        .set("InstallTimeHigh", ValueData::dword(high))?
+        .set("InstallTimeLow", ValueData::dword(low))?
+        .set("InstallClient", ValueData::string("DISM Package Manager"))?;
+    Ok(())
+}
+
+fn package(name: &str, revision: u32) -> String {
+    format!(r"{PACKAGES}\Package_for_{name}~31bf3856ad364e35~amd64~~{BUILD}.{revision}.1.0")
 }

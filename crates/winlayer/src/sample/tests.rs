@@ -161,7 +161,7 @@ fn the_sample_of_this_version_is_this_one() {
         .collect();
     assert_eq!(
         diff_ids,
-        ["77bd9400a67f0565", "81b997c2a223e982", "b24482b60d925222"]
+        ["348c2da9a9b740de", "25c6e4e0f20d7be1", "3be82a8895c41fad"]
     );
 }
 

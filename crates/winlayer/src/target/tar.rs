@@ -1,7 +1,7 @@
 //! `--to tar`: the merged image, or one layer of it, as one Windows layer tar.
 //!
-//! The merged tar is a base layer: `Files` and `UtilityVM/Files` without whiteouts and registry
-//! deltas, readable by hcsshim. Its order depends on the image alone: all directories in the order
+//! The merged tar is a base layer: `Files` and `UtilityVM/Files` without whiteouts, with the registry
+//! deltas merged into the hives, readable by hcsshim. Its order depends on the image alone: all directories in the order
 //! of a sorted walk, then files and links as the layers have them, topmost layer first, then hard
 //! links. So parents come before children, streams after their owner and targets before links.
 //!
@@ -11,7 +11,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fs::File,
-    io::{self, BufWriter, Read, Seek, SeekFrom, Write},
+    io::{self, BufRead, BufWriter, Read, Seek, SeekFrom, Write},
     path::Path,
 };
 
@@ -28,6 +28,7 @@ use crate::{
         merge_layers, read_layer,
     },
     names::NodeId,
+    registry::merged::MergedHives,
     report::Outcome,
     target::tree::{Staging, layer_warnings},
 };
@@ -131,13 +132,13 @@ pub(crate) fn write_merged(
     writer.directories(&merge, &sorted)?;
     // Reading the same bytes again gives the same nodes.
     let mut again = Merge::new(Selection::Image, topmost, max_names);
-    let layers = merge_layers(second, &mut again, &mut writer)?;
+    let mut hives = MergedHives::new(&mut writer);
+    let layers = merge_layers(second, &mut again, &mut hives)?;
+    let mut warnings = merge.warnings();
+    warnings.extend(hives.finish());
     writer.hard_links(&merge, &sorted)?;
     writer.tar.finish().map_err(tar_failed)?;
-    Ok(Merged {
-        layers,
-        warnings: merge.warnings(),
-    })
+    Ok(Merged { layers, warnings })
 }
 
 /// First reading: what has to be known before the tar can begin.
@@ -175,7 +176,7 @@ impl Sink for Survey {
         Ok(())
     }
 
-    fn object(&mut self, _: &Merge, _: NodeId, _: &Object, _: &mut Body<'_>) -> Result<()> {
+    fn object(&mut self, _: &Merge, _: NodeId, _: &Object, _: &mut dyn BufRead) -> Result<()> {
         self.owner = None;
         Ok(())
     }
@@ -278,7 +279,7 @@ impl Sink for MergedTar<'_> {
         view: &Merge,
         at: NodeId,
         object: &Object,
-        body: &mut Body<'_>,
+        body: &mut dyn BufRead,
     ) -> Result<()> {
         self.survey.owner = None;
         if self.survey.linked.contains(&at) {

@@ -6,7 +6,7 @@
 //! tree with `verify` or unpack again.
 //!
 //! Files get mode 0644 and directories 0755 (less the umask); the last-write and last-access times
-//! are kept. Links become relative symbolic links inside the tree. All else that Windows knows of an
+//! are kept. Registry deltas are merged into the hives. Links become relative symbolic links inside the tree. All else that Windows knows of an
 //! object goes to the metadata file, one [`Record`] a line, in the order of a sorted depth-first walk.
 
 mod handles;
@@ -40,6 +40,7 @@ use crate::{
         ImageLayers, Keep, Kind, LayerNumber, Layers, Merge, ReadLayer, Selection, merge_layers,
     },
     names::NodeId,
+    registry::merged::MergedHives,
     report::Outcome,
 };
 
@@ -93,12 +94,23 @@ fn build(
     let handles = Handles::new(staging.dir().open_dir(TREE)?, root_path);
     let mut writer = TreeWriter::new(handles, spool);
 
-    let read = merge_layers(layers, &mut merge, &mut writer)?;
+    let mut hive_warnings = Vec::new();
+    let read = match selection {
+        // Deltas are about the container's registry, never the utility VM's.
+        Selection::UtilityVmFiles => merge_layers(layers, &mut merge, &mut writer)?,
+        _ => {
+            let mut hives = MergedHives::new(&mut writer);
+            let read = merge_layers(layers, &mut merge, &mut hives)?;
+            hive_warnings = hives.finish();
+            read
+        }
+    };
     let top = find_root(&merge, root_path)?;
     let sorted = merge.sorted_from(top);
     writer.finish(&merge, top, &sorted)?;
     let mut warnings = layer_warnings(LayerNumber::BASE, &read);
     warnings.append(&mut merge.warnings());
+    warnings.append(&mut hive_warnings);
     warnings.append(&mut writer.warnings());
 
     if let Some(metadata) = &metadata_staging {

@@ -1,6 +1,6 @@
 //! `cat`: the content of one file or stream of an image.
 
-use std::io::Write;
+use std::io::{BufRead, Write};
 
 use winlayer_image::Image;
 use winlayer_metadata::Upcase;
@@ -91,7 +91,7 @@ impl Finder<'_> {
         view.names().find(&self.place.path) == Some(node)
     }
 
-    fn write(&mut self, body: &mut Body<'_>) -> Result<()> {
+    fn write(&mut self, body: &mut dyn BufRead) -> Result<()> {
         copy_body(body, self.out, || "the output".to_owned())?;
         self.state = State::Written;
         Ok(())
@@ -129,7 +129,7 @@ impl Sink for Finder<'_> {
         view: &Merge,
         at: NodeId,
         object: &Object,
-        body: &mut Body<'_>,
+        body: &mut dyn BufRead,
     ) -> Result<()> {
         if self.leave_owner() || !self.is_here(view, at) {
             return Ok(());

@@ -165,7 +165,13 @@ impl Sink for Facts {
         Ok(())
     }
 
-    fn object(&mut self, _: &Merge, at: NodeId, object: &Object, _: &mut Body<'_>) -> Result<()> {
+    fn object(
+        &mut self,
+        _: &Merge,
+        at: NodeId,
+        object: &Object,
+        _: &mut dyn std::io::BufRead,
+    ) -> Result<()> {
         self.0.insert(at, Fact::of(object));
         Ok(())
     }

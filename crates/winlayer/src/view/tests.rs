@@ -2,7 +2,9 @@ use winlayer_image::Image;
 use winlayer_tar::Limits;
 
 use super::*;
-use crate::{ErrorKind, Target, UnpackOptions, inspect, testing::*, unpack_windows_image};
+use crate::{
+    ErrorKind, InspectOptions, Target, UnpackOptions, inspect, testing::*, unpack_windows_image,
+};
 
 fn sample(folder: &std::path::Path) -> Image {
     let mut base = vec![
@@ -126,7 +128,11 @@ fn says_why_something_cannot_be_printed() {
 fn inspect_counts_what_is_in_a_layer() {
     let folder = tempfile::tempdir().unwrap();
     let image = sample(folder.path());
-    let facts = inspect(&image, true, &Limits::default(), None).unwrap();
+    let contents = InspectOptions {
+        contents: true,
+        ..InspectOptions::default()
+    };
+    let facts = inspect(&image, &contents, None).unwrap();
     let [base, top] = facts.layers.as_slice() else {
         panic!("{facts:?}");
     };
@@ -138,7 +144,7 @@ fn inspect_counts_what_is_in_a_layer() {
     assert_eq!((base.streams, base.hard_links, base.links), (1, 1, 1));
     assert_eq!((top.whiteouts, top.hard_links, top.files), (1, 1, 2));
     assert_eq!(top.hives, ["System_Delta"]);
-    let facts = inspect(&image, false, &Limits::default(), None).unwrap();
+    let facts = inspect(&image, &InspectOptions::default(), None).unwrap();
     assert!(facts.layers.iter().all(|layer| layer.contents.is_none()));
 }
 
@@ -167,7 +173,7 @@ fn unpacks_to_a_tree_and_to_tars() {
         unpacked
             .warnings
             .iter()
-            .any(|warning| warning.contains("registry deltas of 1 layer"))
+            .any(|warning| warning.contains("layer 2: Hives/System_Delta: not merged"))
     );
     let (tree, _) = to(
         "uvm",

@@ -112,7 +112,7 @@ impl TreeWriter {
         view: &Merge,
         at: NodeId,
         times: &FileTimes,
-        body: &mut Body<'_>,
+        body: &mut dyn io::BufRead,
     ) -> Result<()> {
         let name = view.names().name(at);
         let mut file = self.handles.parent_of(view, at)?.create_file(name)?;
@@ -297,7 +297,7 @@ impl Sink for TreeWriter {
         view: &Merge,
         at: NodeId,
         object: &Object,
-        body: &mut Body<'_>,
+        body: &mut dyn io::BufRead,
     ) -> Result<()> {
         self.begin_record(view, at, object)?;
         match &object.kind {
