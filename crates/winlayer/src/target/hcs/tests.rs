@@ -132,7 +132,13 @@ impl Place {
             .args(["--exact", "target::hcs::tests::job"])
             .env(JOB, words.join(&SEPARATOR.to_string()))
             .env(RESULT, &result);
-        let output = self.doubles.apply(&mut command).output().unwrap();
+        self.doubles.apply(&mut command);
+        // Wine now and then fails to start a process with "internal error".
+        let output = (0..3)
+            .map(|_| command.output())
+            .find(|output| !matches!(output, Err(error) if error.raw_os_error() == Some(1359)))
+            .unwrap()
+            .unwrap();
         let text = fs::read_to_string(&result);
         let text = text.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stdout)));
         let _ = fs::remove_file(&result);
