@@ -4,9 +4,11 @@ mod machine;
 
 #[cfg(windows)]
 pub(crate) use machine::{
-    CreateScratchArgs, DestroyArgs, ExportArgs, ImportArgs, MakeBaseArgs, MountArgs, UnmountArgs,
+    CreateScratchArgs, DestroyArgs, ExportArgs, MakeBaseArgs, MountArgs, UnmountArgs,
 };
-pub(crate) use machine::{DoctorArgs, HcsFamily, LayerArgs, LayerCommand, SelftestArgs};
+pub(crate) use machine::{
+    DoctorArgs, HcsFamily, ImportArgs, LayerArgs, LayerCommand, SelftestArgs,
+};
 
 use crate::failure::Failure;
 use crate::values::parse_size;
