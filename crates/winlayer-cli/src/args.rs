@@ -7,9 +7,11 @@ pub(crate) use registry::{RegArgs, RegDiffArgs};
 
 #[cfg(windows)]
 pub(crate) use machine::{
-    CreateScratchArgs, DestroyArgs, ExportArgs, ImportArgs, MakeBaseArgs, MountArgs, UnmountArgs,
+    CreateScratchArgs, DestroyArgs, ExportArgs, MakeBaseArgs, MountArgs, UnmountArgs,
 };
-pub(crate) use machine::{DoctorArgs, HcsFamily, LayerArgs, LayerCommand, SelftestArgs};
+pub(crate) use machine::{
+    DoctorArgs, HcsFamily, ImportArgs, LayerArgs, LayerCommand, SelftestArgs,
+};
 
 use crate::failure::Failure;
 use crate::values::parse_size;

@@ -175,6 +175,13 @@ impl Error {
         self
     }
 
+    /// Names the layer tar, of which no more is known, in which this happened.
+    #[cfg(windows)]
+    pub(crate) fn in_tar(mut self, tar: &str) -> Self {
+        self.context = Some(format!("layer tar {tar} failed"));
+        self
+    }
+
     pub(crate) fn refused_entry(entry: &str, rule: impl Into<String>) -> Self {
         let rule = rule.into();
         Problem::Unsafe {

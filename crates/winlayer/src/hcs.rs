@@ -3,6 +3,7 @@
 //! | call | does | wclayer's name |
 //! | --- | --- | --- |
 //! | [`import_folder`] | a folder made by `--to folder` on any system, with its parents, into a store | import |
+//! | [`import_tar`] | a layer tar, plain, gzip or zstd, onto finished parents in a store | import |
 //! | [`export_layer`] | a layer or a used scratch to a layer tar | export |
 //! | [`create_scratch`] | the writable layer of a container, and of a utility VM | create |
 //! | [`mount`], [`unmount`] | the merged view of a scratch | mount, unmount |
@@ -18,6 +19,7 @@
 
 mod export;
 mod import;
+mod import_tar;
 mod parents;
 mod scratch;
 
@@ -25,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 pub use export::export_layer;
 pub use import::{ImportedLayers, import_folder};
+pub use import_tar::{ImportedTar, LayerTar, TarOptions, import_tar};
 pub use scratch::{ScratchOptions, create_scratch, mount, unmount};
 
 use winlayer_hive::HiveTree;

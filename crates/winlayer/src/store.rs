@@ -6,6 +6,7 @@
 //! ROOT/ingest/<chain hex>/          a layer being built, or what a crash left of one
 //! ROOT/ingest/<12 hex digits>/      what the platform imports into a layer of kind `hcs`
 //! ROOT/ingest/<blob hex>.partial    bytes of a blob fetched so far
+//! ROOT/ingest/<number>.spool        bytes that come only once and are needed twice
 //! ROOT/locks/<chain hex>.lock       held while that layer is built
 //! ROOT/images/<manifest hex>.json   an ImageRecord
 //! ```
@@ -26,6 +27,8 @@ mod finishing;
 mod ingest;
 mod lock;
 mod record;
+#[cfg(any(windows, test))]
+mod spool;
 
 use std::{
     fs::File,

@@ -62,8 +62,7 @@ pub fn unpack_windows_image(
     let mut uvm = None;
     let outcome = match &options.target {
         Target::Folder => {
-            let store = LayerStore::open_or_create(root)?;
-            let (mut outcome, layers) = unpack_layers(image, store, options, &FolderMaker)?;
+            let (mut outcome, layers) = unpack_folders(image, root, options)?;
             uvm = utility_vm(&layers, &mut outcome.warnings);
             chain = layers.layers;
             outcome
@@ -126,15 +125,9 @@ fn unpack_hcs(
     options: &UnpackOptions,
     family: HcsFamily,
 ) -> Result<(Outcome, LayerChain)> {
-    let hcs = target::hcs::Hcs::load(family)?;
-    let destroy = |folder: &Path| hcs.destroy(folder);
-    let store = LayerStore::open_or_create_kind(root, crate::StoreKind::Hcs)?;
-    store.remove_unfinished(&destroy)?;
-    let maker = target::hcs::HcsMaker {
-        hcs: &hcs,
-        destroy: &destroy,
-    };
-    unpack_layers(image, store, options, &maker)
+    target::hcs::in_store(root, family, |store, maker| {
+        unpack_into(store, image, options, maker)
+    })
 }
 
 #[cfg(not(windows))]
@@ -150,13 +143,13 @@ fn unpack_hcs(
     ))
 }
 
-fn unpack_layers<M: LayerMaker>(
+fn unpack_folders(
     image: &Image,
-    store: LayerStore,
+    root: &Path,
     options: &UnpackOptions,
-    maker: &M,
 ) -> Result<(Outcome, LayerChain)> {
-    let unpacked = unpack_into(&store, image, options, maker);
+    let store = LayerStore::open_or_create(root)?;
+    let unpacked = unpack_into(&store, image, options, &FolderMaker);
     if unpacked.is_err() {
         // The error of the unpack is the one to tell; an empty store that stays harms nobody.
         let _ = store.take_back();

@@ -37,6 +37,7 @@ a layerchain.json, as every layer in a store has; a layer with its own layerchai
 
 Examples:
   winlayer layer import store C:\\layers
+  winlayer layer import layer.tar.gz C:\\layers --parent C:\\layers\\layers\\5f2c…
   winlayer layer create-scratch C:\\scratch --parent C:\\layers\\layers\\5f2c…
   winlayer layer mount C:\\scratch")]
 pub(crate) struct LayerArgs {
@@ -113,18 +114,25 @@ pub(crate) struct ParentArgs {
     pub(crate) parents: Vec<PathBuf>,
 }
 
-/// Finish layers that `unpack --to folder` made, here or on another machine
+/// Finish layers that `unpack --to folder` made, or one layer tar
 #[derive(Debug, Args)]
 #[command(after_help = "\
-FROM is a store, or one layer folder with its chain. Every layer of the image is imported, base
-first, unless DEST has it already.
+FROM is one of
+  a store, or one layer folder with its chain, made by `unpack --to folder` here or on another
+  machine: every layer of the image is imported, base first, unless DEST has it already;
+  a layer tar, plain or compressed with gzip or zstd, or - for one from stdin: it is imported on top
+  of --parent, a finished layer in DEST, or as a base layer. A tar is read twice, the first time to
+  check all of it; from stdin it is kept in DEST in between. The limits are for tars.
 
 Examples:
   winlayer layer import store C:\\layers
-  winlayer layer import store C:\\layers --image mcr.microsoft.com/windows/nanoserver:ltsc2022")]
+  winlayer layer import store C:\\layers --image mcr.microsoft.com/windows/nanoserver:ltsc2022
+  winlayer layer import base.tar C:\\layers
+  winlayer layer import layer.tar.gz C:\\layers --parent C:\\layers\\layers\\5f2c…
+  winlayer layer export C:\\scratch | winlayer layer import - C:\\layers -p C:\\layers\\layers\\5f2c…")]
 pub(crate) struct ImportArgs {
-    /// A store, or the folder of the topmost layer
-    #[arg(value_hint = ValueHint::DirPath)]
+    /// A store, the folder of the topmost layer, a layer tar, or - for stdin
+    #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) from: PathBuf,
     /// The store for finished layers; made when missing
     #[arg(value_hint = ValueHint::DirPath)]
@@ -133,7 +141,11 @@ pub(crate) struct ImportArgs {
     #[arg(long, value_name = "REF")]
     pub(crate) image: Option<String>,
     #[command(flatten)]
+    pub(crate) parents: ParentArgs,
+    #[command(flatten)]
     pub(crate) family: FamilyArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
 }
 
 /// Write a layer, or what changed in a scratch, as a layer tar

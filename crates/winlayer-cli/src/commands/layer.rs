@@ -2,6 +2,7 @@
 
 #[cfg(not(windows))]
 mod elsewhere;
+mod from;
 mod parents;
 #[cfg(windows)]
 mod windows;

@@ -8,9 +8,9 @@ use winlayer_sys::Dir;
 
 use super::absolute;
 use crate::{
-    ChainLink, Error, HcsFamily, LayerStore, Result, StoreKind,
+    ChainLink, Error, HcsFamily, LayerStore, Result,
     store::{LAYER_CHAIN_FILE, LAYER_FILE, LayerRecord, read_json_file},
-    target::hcs::{Hcs, import_layer},
+    target::hcs::{HcsMaker, import_layer, in_store},
 };
 
 /// What [`import_folder`] did.
@@ -34,23 +34,15 @@ pub struct ImportedLayers {
 /// Kind `Verification` for a folder that is not as its index says; `NotFound` for a missing parent;
 /// errors of the platform. Layers below the failed one stay in the store, they are whole.
 pub fn import_folder(source: &Path, root: &Path, family: HcsFamily) -> Result<ImportedLayers> {
-    let hcs = Hcs::load(family)?;
-    let destroy = |folder: &Path| hcs.destroy(folder);
     let source = absolute(source)?;
-    let store = LayerStore::open_or_create_kind(root, StoreKind::Hcs)?;
-    store.remove_unfinished(&destroy)?;
-    let imported = import_into(&store, &hcs, &destroy, source);
-    if imported.is_err() {
-        // The error of the import is the one to tell.
-        let _ = store.take_back();
-    }
-    imported
+    in_store(root, family, |store, maker| {
+        import_into(store, maker, source)
+    })
 }
 
 fn import_into(
     store: &LayerStore,
-    hcs: &Hcs,
-    destroy: &(dyn Fn(&Path) + Sync),
+    maker: &HcsMaker<'_>,
     source: PathBuf,
 ) -> Result<ImportedLayers> {
     let top = record_of(&source)?;
@@ -67,13 +59,13 @@ fn import_into(
     let mut imported = 0;
     for (folder, record) in missing.iter().rev() {
         let dir = Dir::open_ambient(folder)?;
-        imported += usize::from(import_layer(hcs, destroy, store, &dir, record)?);
+        imported += usize::from(import_layer(maker, store, &dir, record)?);
     }
     let chain = store.chain(id)?.layers;
     Ok(ImportedLayers { chain, imported })
 }
 
-fn record_of(folder: &Path) -> Result<LayerRecord> {
+pub(super) fn record_of(folder: &Path) -> Result<LayerRecord> {
     let path = folder.join(LAYER_FILE);
     let record = read_json_file(&path)?;
     record.ok_or_else(|| {
@@ -86,7 +78,7 @@ fn record_of(folder: &Path) -> Result<LayerRecord> {
 }
 
 /// The ChainID, which must follow from the parent's and the DiffID.
-fn checked_id(folder: &Path, record: &LayerRecord) -> Result<ChainId> {
+pub(super) fn checked_id(folder: &Path, record: &LayerRecord) -> Result<ChainId> {
     let file = folder.join(LAYER_FILE);
     let bad = |error| Error::damaged_by(file.display(), "digest", error);
     let diff_id: DiffId = record.diff_id.parse().map_err(bad)?;

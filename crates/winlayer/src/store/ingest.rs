@@ -15,6 +15,14 @@ fn is_transport(name: &str) -> bool {
     name.len() == TRANSPORT_DIGITS && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
+/// How the names of files end that hold what comes only once.
+pub(super) const SPOOL: &str = ".spool";
+
+/// The lock under which such a file is used.
+pub(super) fn lock_of_spool(name: &str) -> String {
+    format!("{name}.lock")
+}
+
 /// A layer being built in `ingest/<chain hex>`, empty at first.
 ///
 /// Dropping it removes everything; [`publish`](Self::publish) makes it a layer of the store. The
@@ -76,6 +84,8 @@ impl LayerStore {
                 self.try_lock(&format!("{}.lock", id.hex()))?
             } else if is_transport(name) {
                 self.try_lock(&format!("{name}.lock"))?
+            } else if name.ends_with(SPOOL) {
+                self.try_lock(&lock_of_spool(name))?
             } else if name.ends_with(".tmp") {
                 self.try_lock_temporary_files()?
             } else {

@@ -36,11 +36,11 @@ use winlayer_image::Layer;
 use winlayer_sys::{Dir, Family, HostCompute, ParentLayer, Privilege, PrivilegeGuard, Privileges};
 use winlayer_tar::{LayerReader, LayerRole};
 
-pub(crate) use import::import_layer;
+pub(crate) use import::{below, import_layer};
 
 use super::folder::{self, FinishedLayer, PublishedLayer, StagedLayer};
 use crate::{
-    Error, HcsFamily, LayerStore, Result,
+    Error, HcsFamily, LayerStore, Result, StoreKind,
     store::{Ingest, LayerRecord, Role, Transport},
     unpack::LayerMaker,
 };
@@ -144,6 +144,29 @@ impl Hcs {
         }
         Ok(self.calls.process_utility_image(&path.join(UTILITY_VM))?)
     }
+}
+
+/// Works on the store of finished layers at `root`, which is made when missing and taken back when
+/// nothing came of it.
+pub(crate) fn in_store<T>(
+    root: &Path,
+    family: HcsFamily,
+    work: impl FnOnce(&LayerStore, &HcsMaker<'_>) -> Result<T>,
+) -> Result<T> {
+    let hcs = Hcs::load(family)?;
+    let destroy = |folder: &Path| hcs.destroy(folder);
+    let store = LayerStore::open_or_create_kind(root, StoreKind::Hcs)?;
+    store.remove_unfinished(&destroy)?;
+    let maker = HcsMaker {
+        hcs: &hcs,
+        destroy: &destroy,
+    };
+    let done = work(&store, &maker);
+    if done.is_err() {
+        // The error of the work is the one to tell; an empty store that stays harms nobody.
+        let _ = store.take_back();
+    }
+    done
 }
 
 /// Makes layers that the platform finishes.

@@ -1,6 +1,6 @@
 //! What can be done where there is no Windows.
 
-use super::{super::refuse_json, parents};
+use super::{super::refuse_json, from, from::From, parents};
 use crate::args::LayerCommand;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -9,9 +9,15 @@ use crate::output::Output;
 /// Windows.
 pub(super) fn run(command: &LayerCommand, output: &Output) -> Result<(), Failure> {
     let here = match command {
-        LayerCommand::Import(_) => {
-            "`winlayer unpack --to folder` makes the store here; copy it to Windows and import it there"
-        }
+        LayerCommand::Import(args) => match from::tell(args)? {
+            From::Folders => {
+                "`winlayer unpack --to folder` makes the store here; copy it to Windows and import it there"
+            }
+            From::Tar | From::Stdin => {
+                parents::for_import(&args.parents.parents)?;
+                "copy the layer tar to Windows and import it there"
+            }
+        },
         LayerCommand::Export(args) => {
             if args.file.is_none() {
                 refuse_json(output, "layer export", "a tar to stdout")?;

@@ -13,6 +13,14 @@ pub(super) fn of_layer(layer: &Path, given: &[PathBuf]) -> Result<Vec<PathBuf>, 
     Ok(paths(chain).split_off(1))
 }
 
+/// The parents of a layer that is to be imported: one alone is asked for its chain by the import.
+pub(super) fn for_import(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    match given {
+        [] | [_] => Ok(given.to_vec()),
+        several => complete(several),
+    }
+}
+
 /// The parents given, immediate first; one alone stands for its whole chain.
 pub(super) fn complete(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     if let [immediate] = given {

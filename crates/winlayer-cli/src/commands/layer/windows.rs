@@ -1,12 +1,13 @@
 //! The commands where they can be obeyed.
 
-use super::{super::chain, super::refuse_json, parents};
+use super::{super::chain, super::refuse_json, from, from::From, parents};
 use crate::args::{
     CreateScratchArgs, DestroyArgs, ExportArgs, ImportArgs, LayerCommand, MakeBaseArgs, MountArgs,
     PlaceArgs, UnmountArgs,
 };
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::progress::Reporter;
 use crate::text::count;
 use flate2::Compression;
 use serde::Serialize;
@@ -14,7 +15,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use winlayer::Error;
-use winlayer::hcs::{self, LayerOptions, ScratchOptions};
+use winlayer::hcs::{self, LayerOptions, LayerTar, ScratchOptions, TarOptions};
 
 pub(super) fn run(command: &LayerCommand, output: &mut Output) -> Result<(), Failure> {
     match command {
@@ -40,6 +41,38 @@ struct Folder<'a> {
 }
 
 fn import(args: &ImportArgs, output: &mut Output) -> Result<(), Failure> {
+    match from::tell(args)? {
+        From::Folders => import_folders(args, output),
+        From::Tar => import_tar(LayerTar::File(args.from.clone()), args, output),
+        From::Stdin => import_tar(LayerTar::Stream(Box::new(io::stdin())), args, output),
+    }
+}
+
+fn import_tar(tar: LayerTar, args: &ImportArgs, output: &mut Output) -> Result<(), Failure> {
+    // How much is to be read is not known beforehand.
+    output.hide_progress();
+    let reporter = Reporter::start(&[], output);
+    let options = TarOptions {
+        parents: parents::for_import(&args.parents.parents)?,
+        family: args.family.library(),
+        limits: args.limits.limits(),
+        observer: Some(reporter.observer()),
+    };
+    let imported = hcs::import_tar(tar, &args.dest, &options);
+    reporter.finish();
+    let imported = explained(imported, &args.dest)?;
+    if output.is_json() {
+        return output.document(&imported);
+    }
+    let what = match imported.reused {
+        true => "already there:",
+        false => "imported",
+    };
+    let (id, path) = (&imported.id, imported.path.display());
+    output.summary(&format!("{what} {id}\nlayer  {path}\n"))
+}
+
+fn import_folders(args: &ImportArgs, output: &mut Output) -> Result<(), Failure> {
     let place = PlaceArgs {
         dest: args.from.clone(),
         image: args.image.clone(),

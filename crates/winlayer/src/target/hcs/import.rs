@@ -8,16 +8,17 @@
 use std::{
     collections::BTreeSet,
     io::{BufRead as _, BufReader, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
 
+use winlayer_digest::ChainId;
 use winlayer_metadata::FileAttributes;
 use winlayer_sys::Dir;
 use winlayer_tar::LayerPath;
 
 use super::{
-    Hcs, assembly, chain_id, differs,
+    HcsMaker, assembly, chain_id, differs,
     live::{Making, describe_directory, read_directory},
     sink::{HcsSink, in_utility_vm},
 };
@@ -38,8 +39,7 @@ const PIECE: usize = 1 << 18;
 
 /// Imports one layer; those below it are in the store. Gives false when it was there already.
 pub(crate) fn import_layer(
-    hcs: &Hcs,
-    destroy: &(dyn Fn(&Path) + Sync),
+    maker: &HcsMaker<'_>,
     store: &LayerStore,
     source: &Dir,
     record: &LayerRecord,
@@ -49,7 +49,9 @@ pub(crate) fn import_layer(
     let Some(ingest) = store.begin(id, || {}, || Ok(()))? else {
         return Ok(false);
     };
-    let below = below(store, record)?;
+    let parent = record.parent_chain_id.as_deref();
+    let parent = parent.map(|id| chain_id(id, LAYER_FILE)).transpose()?;
+    let below = below(store, parent)?;
     let transport = match record.role {
         Role::Base => None,
         Role::Diff => Some(ingest.transport(|| Ok(()))?),
@@ -61,7 +63,9 @@ pub(crate) fn import_layer(
         .map(|layer| store.layer_host_path(layer.id()))
         .collect();
     write_file(ingest.dir(), LAYER_CHAIN_FILE, &to_json(&chain)?)?;
-    hcs.finish_in_place(destroy, ingest, transport, record, &below)?;
+    maker
+        .hcs
+        .finish_in_place(maker.destroy, ingest, transport, record, &below)?;
     Ok(true)
 }
 
@@ -82,12 +86,15 @@ fn check_path(path: &str) -> Result<()> {
     }
 }
 
-/// The layers below, base first.
-fn below(store: &LayerStore, record: &LayerRecord) -> Result<Vec<Arc<PublishedLayer>>> {
-    let Some(parent) = &record.parent_chain_id else {
+/// The layers below a new one on `parent`, base first.
+pub(crate) fn below(
+    store: &LayerStore,
+    parent: Option<ChainId>,
+) -> Result<Vec<Arc<PublishedLayer>>> {
+    let Some(parent) = parent else {
         return Ok(Vec::new());
     };
-    let chain = store.chain(chain_id(parent, LAYER_FILE)?)?;
+    let chain = store.chain(parent)?;
     let open = |link: &crate::ChainLink| {
         let id = chain_id(&link.id, LAYER_FILE)?;
         PublishedLayer::open(store, id).map(Arc::new)

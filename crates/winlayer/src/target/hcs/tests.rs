@@ -8,6 +8,7 @@
 mod failures;
 mod imports;
 mod scratches;
+mod tars;
 mod unpacks;
 
 use std::{
@@ -73,6 +74,13 @@ fn carry_out(words: &[&str]) -> crate::Result<String> {
             let imported = hcs::import_folder(Path::new(folder), Path::new(store), family)?;
             Ok(format!("{} {}", imported.imported, imported.chain.len()))
         }
+        ["import-tar", tar, store, ref parents @ ..] => {
+            import_tar(hcs::LayerTar::File(tar.into()), store, parents)
+        }
+        ["import-stream", tar, store, ref parents @ ..] => {
+            let stream = Box::new(fs::File::open(tar).unwrap());
+            import_tar(hcs::LayerTar::Stream(stream), store, parents)
+        }
         ["export", layer, file] => {
             let out = std::io::BufWriter::new(fs::File::create(file).unwrap());
             let options = hcs::LayerOptions::default();
@@ -96,6 +104,15 @@ fn carry_out(words: &[&str]) -> crate::Result<String> {
         ["make-base", folder] => hcs::make_base(Path::new(folder), family).map(|()| String::new()),
         _ => panic!("{words:?}"),
     }
+}
+
+fn import_tar(tar: hcs::LayerTar, store: &str, parents: &[&str]) -> crate::Result<String> {
+    let options = hcs::TarOptions {
+        parents: parents.iter().map(PathBuf::from).collect(),
+        ..hcs::TarOptions::default()
+    };
+    let imported = hcs::import_tar(tar, Path::new(store), &options)?;
+    Ok(format!("{} {}", imported.reused, imported.path.display()))
 }
 
 /// A folder for images and stores, and the stand-ins.

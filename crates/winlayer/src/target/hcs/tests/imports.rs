@@ -4,7 +4,7 @@ use super::*;
 use crate::export::tests::contents;
 
 /// A store as it was, without what names the store's place.
-fn layers_of(store: &Path) -> Vec<(String, Option<Vec<u8>>)> {
+pub(super) fn layers_of(store: &Path) -> Vec<(String, Option<Vec<u8>>)> {
     let mut found = snapshot(&store.join("layers"));
     found.retain(|(path, _)| !path.ends_with("layerchain.json") && !path.ends_with(".vhdx"));
     found
