@@ -10,13 +10,10 @@
 
 mod common;
 
+use common::Place;
 use common::snapshot::{assert_same, snapshot};
-use common::{Answer, Place, answer};
 use serde_json::json;
-use std::ffi::OsStr;
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
 use winlayer_testkit::layout::blob_path;
 use winlayer_testkit::{Compression, LayerSpec, Layout, LayoutBuilder, RawTar};
 
@@ -308,71 +305,77 @@ fn refuses_what_is_over_a_limit_and_names_the_limit() {
 
 // ── the machine says no ──
 
-#[test]
-fn says_that_no_space_is_left() {
-    let place = Place::with_big_sample();
-    let Some(small) = SmallDisk::mount(&place) else {
-        return says_that_files_may_not_grow(&place);
-    };
-    for target in [
-        &["small/store"] as &[_],
-        &["small/tree", "--to", "tree"],
-        &["small/t", "--to", "tar"],
-    ] {
-        let arguments = [&["unpack", "oci:image"], target].concat();
-        place
-            .winlayer(arguments)
-            .fails(1)
-            .saying(&["o space left", "hint: "]);
-        assert!(
-            !place.exists("small/tree") && !place.exists("small/t"),
-            "{target:?}"
-        );
+#[cfg(unix)]
+mod full_disks {
+    use super::common::{Answer, Place, answer, snapshot::snapshot};
+    use std::{ffi::OsStr, fs, path::PathBuf, process::Command};
+
+    #[test]
+    fn says_that_no_space_is_left() {
+        let place = Place::with_big_sample();
+        let Some(small) = SmallDisk::mount(&place) else {
+            return says_that_files_may_not_grow(&place);
+        };
+        for target in [
+            &["small/store"] as &[_],
+            &["small/tree", "--to", "tree"],
+            &["small/t", "--to", "tar"],
+        ] {
+            let arguments = [&["unpack", "oci:image"], target].concat();
+            place
+                .winlayer(arguments)
+                .fails(1)
+                .saying(&["o space left", "hint: "]);
+            assert!(
+                !place.exists("small/tree") && !place.exists("small/t"),
+                "{target:?}"
+            );
+        }
+        let left = snapshot(&place.path("small"));
+        assert!(left.is_empty(), "{left:?}");
+        drop(small);
     }
-    let left = snapshot(&place.path("small"));
-    assert!(left.is_empty(), "{left:?}");
-    drop(small);
-}
 
-/// For people who may not mount: files end at 1 MiB.
-fn says_that_files_may_not_grow(place: &Place) {
-    let script = "trap '' XFSZ; ulimit -f 1024; exec \"$0\" \"$@\"";
-    let mut command = Command::new("bash");
-    command.args([
-        "-c",
-        script,
-        env!("CARGO_BIN_EXE_winlayer"),
-        "unpack",
-        "oci:image",
-        "t",
-        "--to",
-        "tar",
-    ]);
-    let answer: Answer = answer(command.current_dir(place.root()));
-    answer.fails(1).saying(&["too large"]);
-    assert!(!place.exists("t"));
-}
-
-/// 4 MiB of memory as a file system, for root.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn mount(place: &Place) -> Option<Self> {
-        let dir = place.path("small");
-        fs::create_dir(&dir).unwrap();
-        let disk = Self(dir);
-        let options = ["-t", "tmpfs", "-o", "size=4m", "tmpfs"].map(OsStr::new);
-        let mounted = Command::new("mount").args(options).arg(&disk.0).output();
-        mounted
-            .is_ok_and(|output| output.status.success())
-            .then_some(disk)
+    /// For people who may not mount: files end at 1 MiB.
+    fn says_that_files_may_not_grow(place: &Place) {
+        let script = "trap '' XFSZ; ulimit -f 1024; exec \"$0\" \"$@\"";
+        let mut command = Command::new("bash");
+        command.args([
+            "-c",
+            script,
+            env!("CARGO_BIN_EXE_winlayer"),
+            "unpack",
+            "oci:image",
+            "t",
+            "--to",
+            "tar",
+        ]);
+        let answer: Answer = answer(command.current_dir(place.root()));
+        answer.fails(1).saying(&["too large"]);
+        assert!(!place.exists("t"));
     }
-}
 
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Not mounted is as good.
-        let _ = Command::new("umount").arg(&self.0).output();
+    /// 4 MiB of memory as a file system, for root.
+    struct SmallDisk(PathBuf);
+
+    impl SmallDisk {
+        fn mount(place: &Place) -> Option<Self> {
+            let dir = place.path("small");
+            fs::create_dir(&dir).unwrap();
+            let disk = Self(dir);
+            let options = ["-t", "tmpfs", "-o", "size=4m", "tmpfs"].map(OsStr::new);
+            let mounted = Command::new("mount").args(options).arg(&disk.0).output();
+            mounted
+                .is_ok_and(|output| output.status.success())
+                .then_some(disk)
+        }
+    }
+
+    impl Drop for SmallDisk {
+        fn drop(&mut self) {
+            // Not mounted is as good.
+            let _ = Command::new("umount").arg(&self.0).output();
+        }
     }
 }
 
