@@ -303,6 +303,8 @@ fn uvm_finds_the_boot_files() {
             .ends_with("bootmgfw.efi")
     );
     let words = place.winlayer(["uvm", "store"]).succeeds();
+    let boots = r"boots         Windows Server, \Windows\System32\winload.efi";
+    assert!(words.stdout.contains(boots), "{words:#?}");
     assert!(words.stdout.contains("boot manager  "), "{words:#?}");
     place
         .winlayer(["uvm", "--processed", "store"])

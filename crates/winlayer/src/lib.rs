@@ -58,7 +58,9 @@ pub use selftest::{SelftestOptions, SelftestReport, SelftestStep, selftest};
 pub use store::{ImageRecord, LayerStore, StoreKind};
 pub use target::tree::verify_tree;
 pub use unpack::unpack_windows_image;
-pub use uvm::{UvmBootFiles, locate_unprocessed_uvm_boot_files, locate_uvm_boot_files};
+pub use uvm::{
+    UvmBootEntry, UvmBootFiles, locate_unprocessed_uvm_boot_files, locate_uvm_boot_files,
+};
 pub use verify::{Verified, verify_image, verify_store};
 pub use view::{ListedObject, cat, list};
 pub use winlayer_digest::{ChainId, DiffId, Digest};

@@ -5,6 +5,8 @@
 //! complete tree; layers are never combined for it. Unlike hcsshim, everything the boot needs is
 //! checked here, where the message can still say what is missing.
 
+mod boot;
+
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -13,6 +15,7 @@ use std::{
 use serde::Serialize;
 use winlayer_metadata::Upcase;
 
+pub use self::boot::UvmBootEntry;
 use crate::{Error, LayerChain, Result};
 
 const BOOT_DIRECTORY: [&str; 3] = ["EFI", "Microsoft", "Boot"];

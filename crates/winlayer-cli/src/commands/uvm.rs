@@ -29,6 +29,21 @@ fn describe(found: &UvmBootFiles) -> String {
     facts.add("layer", found.uvm_layer_dir.display().to_string());
     facts.add("OS files", found.os_files_dir.display().to_string());
     facts.add("boot manager", &found.boot_rel_path);
+    if let Some(boots) = boots(found) {
+        facts.add("boots", boots);
+    }
     facts.add("template", template);
     facts.render()
+}
+
+/// What the boot configuration says; one that cannot be read is none of this command's errors.
+fn boots(found: &UvmBootFiles) -> Option<String> {
+    match found.boot_entry() {
+        Ok(entry) => {
+            let entry = entry?;
+            let said: Vec<String> = entry.description.into_iter().chain(entry.loader).collect();
+            Some(said.join(", "))
+        }
+        Err(error) => Some(format!("not known: {error}")),
+    }
 }
