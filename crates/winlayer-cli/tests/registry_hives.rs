@@ -1,5 +1,6 @@
-//! What the registry of an image says: `inspect`, `reg` and `reg-diff`.
+//! What the registry of an image says: `inspect`, `reg` and `reg-diff`. Debian's hivex reads along.
 
+#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

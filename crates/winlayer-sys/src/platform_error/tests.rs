@@ -9,8 +9,9 @@ fn says_which_call_failed_on_what_what_it_means_and_what_helps() {
     let error = hresult("ImportLayer", 0x8007_0003);
     assert_eq!(
         error.to_string(),
-        r"ImportLayer C:\layers\a failed: a parent layer is not where it was finished, or the path is too long (ERROR_PATH_NOT_FOUND) (0x80070003); do not move or rename layer folders; use a short store folder; unpack the image again if a parent is gone"
+        r"ImportLayer C:\layers\a failed: a parent layer is not where it was finished, or the path is too long (ERROR_PATH_NOT_FOUND) (0x80070003)"
     );
+    assert!(error.remedy().unwrap().starts_with("do not move or rename"));
     assert_eq!(error.win32(), Some(3));
     assert_eq!(error.io_kind(), io::ErrorKind::NotFound);
 }
