@@ -114,6 +114,21 @@ fn folders_made_elsewhere_are_finished_once() {
 }
 
 #[test]
+fn the_newer_functions_finish_layers_too() {
+    let scene = Scene::new();
+    let unpack = ["unpack", "oci:image", "store", "--to", "hcs"];
+    let family = ["--hcs-family", "computestorage"];
+    scene.winlayer(&[&unpack[..], &family].concat()).succeeds();
+    let calls = scene.doubles.story();
+    let number = |name: &str| calls.iter().filter(|call| *call == name).count();
+    assert_eq!(number("HcsImportLayer"), 2, "{calls:?}");
+    // The base, and the utility VMs of the base and of the layer that changes it.
+    assert_eq!(number("HcsSetupBaseOSLayer"), 3, "{calls:?}");
+    assert_eq!(number("ImportLayer"), 0, "{calls:?}");
+    scene.doubles.assert_clean();
+}
+
+#[test]
 fn a_folder_of_files_becomes_a_base_layer() {
     let scene = Scene::new();
     let config = scene.place.path("base/Files/Windows/System32/config");

@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | `WINLAYER_DOUBLES_LOG` | file to which every call is appended as one line of JSON |
 //! | `WINLAYER_DOUBLES_STATE` | folder of what must outlive a process; default: the log's name with `.state` |
-//! | `WINLAYER_DOUBLES_FAIL` | failures to inject, see [`inject`] |
+//! | `WINLAYER_DOUBLES_FAIL` | failures to inject, see `inject` |
 //!
 //! A call that breaks a rule is logged with its `violations` and answered with the code that Windows
 //! is known to give; its effect does not happen.
