@@ -123,9 +123,10 @@ fn make(root: &Path, kind: StoreKind) -> Result<bool> {
     let dir = Dir::open_ambient(root)?;
     let is_ours = |name: &std::ffi::OsStr| {
         DIRECTORIES.iter().any(|ours| name == *ours)
-            || name
-                .to_str()
-                .is_some_and(|name| name.starts_with(STORE_FILE))
+            || name.to_str().is_some_and(|name| {
+                // Where files in use cannot be removed at once, `Dir` gives them such a name first.
+                name.starts_with(STORE_FILE) || name.starts_with(".removed-")
+            })
     };
     if let Some(entry) = dir
         .read_dir("")?
