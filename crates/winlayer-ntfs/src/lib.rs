@@ -1,0 +1,14 @@
+//! NTFS 3.1 volumes.
+
+mod attribute;
+mod error;
+mod format;
+mod protect;
+mod record;
+mod reference;
+mod runs;
+
+pub use attribute::{AttributeType, Namespace};
+pub use error::{NtfsError, Place, Result};
+pub use record::RecordFlags;
+pub use reference::FileReference;
