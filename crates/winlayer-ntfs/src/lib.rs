@@ -1,14 +1,21 @@
 //! NTFS 3.1 volumes.
 
 mod attribute;
+mod definitions;
 mod error;
 mod format;
+mod index;
 mod protect;
+mod quota;
 mod record;
 mod reference;
 mod runs;
+mod write;
 
 pub use attribute::{AttributeType, Namespace};
 pub use error::{NtfsError, Place, Result};
 pub use record::RecordFlags;
 pub use reference::FileReference;
+pub use write::{
+    FileId, NameId, ObjectMetadata, VolumeOptions, VolumeSize, VolumeSummary, VolumeWriter,
+};
