@@ -120,6 +120,38 @@ pub enum VhdxError {
         /// The disk.
         path: PathBuf,
     },
+    /// A disk without room for a reserved and a data partition.
+    #[error(
+        "a disk of {size} bytes cannot be partitioned: a multiple of 512, at least 19 MiB, is needed"
+    )]
+    DataDiskSize {
+        /// Its size.
+        size: u64,
+    },
+    /// A partition table breaks a rule of the format.
+    #[error("partition table: {expected} expected, found {found}")]
+    Gpt {
+        /// The rule.
+        expected: &'static str,
+        /// What is there.
+        found: String,
+    },
+    /// A fixed VHD disk of an impossible size.
+    #[error(
+        "a VHD disk of {size} bytes is not possible: a multiple of 512, more than 0 and at most 2040 GiB is"
+    )]
+    VhdSize {
+        /// The size.
+        size: u64,
+    },
+    /// The footer of a fixed VHD file breaks a rule of the format.
+    #[error("VHD footer: {expected} expected, found {found}")]
+    Vhd {
+        /// The rule.
+        expected: &'static str,
+        /// What is there.
+        found: String,
+    },
 }
 
 impl VhdxError {

@@ -1,7 +1,7 @@
 //! VHDX and VHD containers, and GPT.
 //!
 //! ```text
-//!  GptLayout, Partition        a partition is a device again
+//!  Gpt, Partition                           a partition is a device again
 //!        │
 //!  DynamicDisk, DifferencingDisk            Disk, Chain
 //!        │ write, then finish                  ▲ open
@@ -22,6 +22,8 @@
 //! | `write` | new disks: where blocks go, and what is written around them |
 //! | `read` | disks and chains of them; every rule of the format is checked there |
 //! | `finding` | a broken rule: where, which, what was found |
+//! | [`gpt`], `partition` | what is where on a disk, and a part of it as a device |
+//! | [`vhd`] | the older container, of which only the fixed kind is known here |
 //!
 //! Source: \[MS-VHDX\] "Virtual Hard Disk v2 (VHDX) File Format".
 
@@ -31,10 +33,13 @@ mod error;
 mod finding;
 mod format;
 mod geometry;
+pub mod gpt;
 mod guid;
 mod options;
+mod partition;
 mod read;
 mod sectors;
+pub mod vhd;
 mod write;
 
 pub use error::VhdxError;
@@ -42,5 +47,6 @@ pub use finding::{Finding, Place, Rule, Severity, TableCopy};
 pub use geometry::{BlockSize, SectorSize};
 pub use guid::{Guid, GuidError};
 pub use options::{DiskOptions, ParentLocator};
+pub use partition::Partition;
 pub use read::{Chain, Disk, DiskInfo, DiskKind, open_chain, verify};
 pub use write::{DifferencingDisk, DynamicDisk};
