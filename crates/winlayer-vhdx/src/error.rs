@@ -122,7 +122,7 @@ pub enum VhdxError {
     },
     /// A disk without room for a reserved and a data partition.
     #[error(
-        "a disk of {size} bytes cannot be partitioned: a multiple of 512, at least 19 MiB, is needed"
+        "a disk of {size} bytes cannot be partitioned: a multiple of 512, more than 18 MiB, is needed"
     )]
     DataDiskSize {
         /// Its size.

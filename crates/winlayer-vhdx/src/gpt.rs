@@ -56,8 +56,8 @@ impl Gpt {
     /// partition, called `name`, from there to the last whole MiB before the backup table.
     ///
     /// # Errors
-    /// When the disk is smaller than 19 MiB or not a multiple of 512 bytes, or the name has more than 36
-    /// UTF-16 units.
+    /// When the disk is smaller than 18 MiB and 33 sectors or not a multiple of 512 bytes, or the name has more
+    /// than 36 UTF-16 units.
     pub fn data_disk(
         disk_size: u64,
         disk_id: Guid,

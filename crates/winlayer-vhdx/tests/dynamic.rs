@@ -5,22 +5,13 @@ mod support;
 
 use std::{
     fs::File,
-    io::{Cursor, Read, Seek, SeekFrom, Write},
+    io::{Cursor, Seek, SeekFrom, Write},
 };
 
-use support::{noise, options, raw_by_qemu, run};
+use support::{all_of, new_file, noise, options, raw_by_qemu, run};
 use winlayer_vhdx::{Disk, DiskKind, DynamicDisk, verify};
 
 const MIB: usize = 1 << 20;
-
-fn new_file(path: &std::path::Path) -> File {
-    File::options()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .unwrap()
-}
 
 #[test]
 fn qemu_reads_what_was_written() {
@@ -53,9 +44,7 @@ fn qemu_reads_what_was_written() {
     );
     assert!(raw_by_qemu(&path) == model);
     let mut disk = Disk::open(File::open(&path).unwrap()).unwrap();
-    let mut read = Vec::new();
-    disk.read_to_end(&mut read).unwrap();
-    assert!(read == model);
+    assert!(all_of(&mut disk) == model);
     assert_eq!(disk.info().kind, DiskKind::Dynamic);
     assert_eq!(disk.info().allocated_blocks, 9);
     assert_eq!(verify(File::open(&path).unwrap()).unwrap(), []);

@@ -3,10 +3,17 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "helpers of tests, not of a library"
 )]
 
-use std::{ffi::OsStr, path::Path, process::Command};
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use winlayer_vhdx::{DiskOptions, Guid};
 
@@ -65,4 +72,48 @@ pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
     }
     bytes.truncate(length);
     bytes
+}
+
+/// A new file, to write and read.
+pub(crate) fn new_file(path: &Path) -> File {
+    File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .unwrap()
+}
+
+/// Everything of a disk.
+pub(crate) fn all_of(mut disk: impl Read + Seek) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    disk.seek(SeekFrom::Start(0)).unwrap();
+    disk.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// The disk in `files`, the child first, as raw bytes, by a reader that `read.py` knows.
+pub(crate) fn raw_by_python(reader: &str, files: &[&Path]) -> Vec<u8> {
+    // Where `scripts/install-test-tools.sh` puts what comes from PyPI.
+    let cache = std::env::var_os("WINLAYER_TEST_CACHE").map_or_else(
+        || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/winlayer-tests"),
+        PathBuf::from,
+    );
+    let python = cache.join("venv/bin/python");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/read.py");
+    let raw = files[0].with_extension(reader);
+    let mut arguments: Vec<&dyn AsRef<OsStr>> = vec![&script, &reader, &raw];
+    arguments.extend(files.iter().map(|file| file as &dyn AsRef<OsStr>));
+    run(&python.to_string_lossy(), &arguments);
+    std::fs::read(raw).unwrap()
+}
+
+/// The disk in `file`, whose parents lie beside it, as raw bytes, by 7-Zip.
+pub(crate) fn raw_by_7zip(file: &Path) -> Vec<u8> {
+    let folder = file.with_extension("7zip");
+    let to = format!("-o{}", folder.display());
+    run("7zz", &[&"e", &"-y", &"-tvhdx", &to, &file]);
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().collect();
+    assert_eq!(files.len(), 1);
+    std::fs::read(files.pop().unwrap().unwrap().path()).unwrap()
 }
