@@ -95,6 +95,12 @@ impl Attribute {
         }
     }
 
+    /// Where messages say it is.
+    pub(crate) fn place(&self, record: u64) -> crate::Place {
+        let attribute = self.title();
+        crate::Place::Attribute { record, attribute }
+    }
+
     pub(crate) fn has_name(&self, name: &str) -> bool {
         name.encode_utf16().eq(self.name.iter().copied())
     }
@@ -197,11 +203,16 @@ impl Attribute {
 }
 
 impl NonResident {
+    /// The cluster of the value behind those these runs hold.
+    pub(crate) fn next_vcn(&self) -> u64 {
+        self.lowest_vcn
+            .saturating_add(runs::clusters_of(&self.runs))
+    }
+
     fn header(&self, runs_offset: U16) -> NonResidentHeader {
-        let end = self.lowest_vcn + runs::clusters_of(&self.runs);
         NonResidentHeader {
             lowest_vcn: U64::new(self.lowest_vcn),
-            highest_vcn: U64::new(end.wrapping_sub(1)),
+            highest_vcn: U64::new(self.next_vcn().wrapping_sub(1)),
             runs_offset,
             compression_unit: U16::new(self.compression_unit),
             unused: U32::new(0),

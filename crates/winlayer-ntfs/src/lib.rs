@@ -7,6 +7,7 @@ mod format;
 mod index;
 mod protect;
 mod quota;
+mod read;
 mod record;
 mod reference;
 mod runs;
@@ -14,6 +15,10 @@ mod write;
 
 pub use attribute::{AttributeType, Namespace};
 pub use error::{NtfsError, Place, Result};
+pub use read::{
+    DirectoryEntry, NtfsObject, ObjectKind, ObjectName, StreamFacts, StreamReader, Volume,
+    VolumeFacts,
+};
 pub use record::RecordFlags;
 pub use reference::FileReference;
 pub use write::{
