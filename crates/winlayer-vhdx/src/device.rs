@@ -121,6 +121,10 @@ impl Position {
         Self { now: 0, size }
     }
 
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
     pub(crate) fn now(&self) -> u64 {
         self.now
     }

@@ -47,6 +47,16 @@ impl<D: Seek> Partition<D> {
         })
     }
 
+    /// Where it begins on the device, in bytes.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Its size in bytes.
+    pub fn length(&self) -> u64 {
+        self.position.size()
+    }
+
     /// The device itself.
     pub fn into_inner(self) -> D {
         self.device.into_inner()
