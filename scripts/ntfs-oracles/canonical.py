@@ -15,8 +15,9 @@
     short       the 8.3 name beside the long one; null: none
 
 A reader that cannot know a field leaves it out. Some fields are for the readers that know no more:
-sha1 and streams_sha1 (SHA-1 in the place of SHA-256); reparse_tag, reparse_sha1 (of the bytes behind
-the 8-byte head) and substitute (the name in it) from reparse; created_s and the like, whole seconds.
+sha1 and streams_sha1 (SHA-1 in the place of SHA-256); stream_sizes; sd_size; ea_size (of $EA);
+reparse_tag, reparse_size, reparse_sha1 (of the bytes behind the 8-byte head) and substitute (the name
+in it); created_s and the like, whole seconds.
 """
 
 import argparse
@@ -114,6 +115,20 @@ def parse_eas(data):
     return sorted(found)
 
 
+def derive(record):
+    """Adds the fields that follow from others."""
+    for key in TIMES & record.keys():
+        record[key + "_s"] = record[key] // 10_000_000
+    for key, size in [("sd", "sd_size"), ("reparse", "reparse_size")]:
+        if key in record:
+            record[size] = len(record[key]) // 2 if record[key] else 0
+    if "eas" in record:
+        entries = [9 + len(name) + len(value) // 2 for name, _, value in record["eas"]]
+        record["ea_size"] = sum(entry + -entry % 4 for entry in entries)
+    if "streams" in record:
+        record["stream_sizes"] = [stream[:2] for stream in record["streams"]]
+
+
 def emit(records, links_of=None):
     """Prints the records; `links_of` names the object of a path, where the reader knows it."""
     groups = {}
@@ -121,8 +136,7 @@ def emit(records, links_of=None):
         for record in records:
             groups.setdefault(links_of[record["path"]], []).append(record["path"])
     for record in sorted(records, key=lambda record: record["path"]):
-        for key in TIMES & record.keys():
-            record[key + "_s"] = record[key] // 10_000_000
+        derive(record)
         if links_of is not None:
             names = groups[links_of[record["path"]]]
             record["names"] = len(names)
