@@ -56,6 +56,7 @@ def main():
     parser.add_argument("--mask-attributes", type=lambda text: int(text, 16), default=0xFFFFFFFF, metavar="HEX")
     parser.add_argument("--require", default="size", help="fields that must have been compared")
     arguments = parser.parse_args()
+    sys.stdout.reconfigure(errors="backslashreplace")
     ignored = set(filter(None, arguments.ignore.split(",")))
     left, right = load(arguments.a), load(arguments.b)
     names = [os.path.basename(arguments.a), os.path.basename(arguments.b)]

@@ -1,10 +1,13 @@
 """Reads an NTFS volume by dissect.ntfs: attributes as they are on disk, with parsers in Python."""
 
+import functools
+
 from dissect.ntfs import NTFS
 from dissect.ntfs.c_ntfs import ATTRIBUTE_TYPE_CODE as TYPE, FILE_NAME_DOS, c_ntfs
 from dissect.ntfs.util import segment_reference
 
 import canonical
+import lone_surrogates
 
 ROOT = 5
 # Below them the files of the file system itself.
@@ -22,9 +25,11 @@ def descriptor(ntfs, record, information):
     own = data(record, TYPE.SECURITY_DESCRIPTOR)
     if own is not None:
         return own
-    number = information.security_id
-    if number == 0:
-        return None
+    return stored_descriptor(ntfs, information.security_id) if information.security_id else None
+
+
+@functools.lru_cache(4096)
+def stored_descriptor(ntfs, number):
     found = c_ntfs._SECURITY_DESCRIPTOR_HEADER(ntfs.secure.sii.search(number).data)
     stream = ntfs.secure.sds
     stream.seek(found.Offset)
@@ -77,6 +82,7 @@ def walk(record, path="."):
 
 
 def read(image):
+    lone_surrogates.allow()
     with open(image, "rb") as file:
         ntfs = NTFS(file)
         records, segments, known = [], {}, {}

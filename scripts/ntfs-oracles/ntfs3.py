@@ -1,8 +1,9 @@
 """Reads an NTFS volume by the Linux kernel's own driver, ntfs3, in a virtual machine without any acceleration.
 
 It knows names, sizes, hashes, the four times, descriptors, attributes, extended attributes and link
-groups; of a link neither what it holds, nor its attributes, nor when it was created; no streams, no
-short names. Needs scripts/install-ntfs3-vm.sh.
+groups; of a link neither what it holds, nor its attributes, nor when it was created; no flags of
+extended attributes, no streams, no short names, no names with half of a surrogate pair. Needs
+scripts/install-ntfs3-vm.sh.
 """
 
 import decimal

@@ -5,10 +5,14 @@ the names in links; no hashes.
 """
 
 import datetime
+import os
+import re
 
 import canonical
 
 LETTERS = dict(zip("RHSDANTsLCOIE", (1, 2, 4, 0x10, 0x20, 0x80, 0x100, 0x200, 0x400, 0x800, 0x1000, 0x2000, 0x4000)))
+# How it shows reparse points that are no links: the tag, the size, the first bytes.
+FOREIGN = re.compile(r"[A-Z0-9_]+(:[0-9A-F]{8})?:\d+")
 TIMES = {"created": "Created", "written": "Modified", "accessed": "Accessed", "changed": "Metadata Changed"}
 
 
@@ -25,11 +29,8 @@ def describe(fields):
     reparse = bool(words & canonical.REPARSE)
     record = {"attributes": canonical.attributes(words, directory, reparse, words & canonical.SPARSE)}
     record.update({key: ticks(fields[name]) for key, name in TIMES.items()})
-    if reparse:
-        junction = fields["Link"].startswith("Junction: ")
-        record["kind"] = canonical.kind(directory, canonical.MOUNT_POINT if junction else canonical.SYMLINK)
-    else:
-        record["kind"] = canonical.kind(directory, None)
+    linked = reparse and not FOREIGN.match(fields["Link"])
+    record["kind"] = canonical.kind(directory, canonical.SYMLINK if linked else None)
     if not directory:
         record["size"] = int(fields["Size"])
     if fields["NT Security"]:
@@ -46,7 +47,8 @@ def items(text):
 
 
 def read(image):
-    text = canonical.run("7zz", "l", "-slt", "-sns", image, env={"TZ": "UTC", "PATH": "/usr/bin:/bin"}).decode()
+    listed = canonical.run("7zz", "l", "-slt", "-sns", image, env=dict(os.environ, TZ="UTC"))
+    text = listed.decode("utf-8", "surrogatepass")
     records, inodes, streams = {}, {}, {}
     for fields in items(text):
         path = fields["Path"]

@@ -1,7 +1,8 @@
 """Reads an NTFS volume by The Sleuth Kit: fls for the names, istat and icat for each record.
 
 It knows names, link groups, sizes, attributes, the four times, extended attributes, reparse points and
-sizes of streams; no descriptors. A process for each attribute: meant for small volumes.
+sizes of streams; no descriptors, and no name with half of a surrogate pair. A process for each
+attribute: meant for small volumes.
 """
 
 import os

@@ -22,6 +22,7 @@ from dissect.ntfs.exceptions import Error
 from dissect.ntfs.util import apply_fixup
 
 import canonical
+import lone_surrogates
 
 ROOT, SECURE, UPCASE, EXTEND, FIRST_USER = 5, 9, 10, 11, 24
 REPARSE_INDEX = "$Extend/$Reparse"
@@ -297,6 +298,8 @@ def main():
     parser.add_argument("--offset", type=int, help="where the volume begins, in bytes")
     parser.add_argument("--exact-names", action="store_true", help="$FILE_NAME must repeat the file's facts")
     arguments = parser.parse_args()
+    lone_surrogates.allow()
+    sys.stdout.reconfigure(errors="backslashreplace")
     with canonical.volume(arguments.image, arguments.offset) as plain, open(plain, "rb") as file:
         check = Check(file, arguments.exact_names)
     print(f"structure: {check.checked} records, {check.count} faults")
