@@ -226,6 +226,8 @@ class View:
         if found is None:
             self.put(path, Object.implied())
             found = self.names[self.fold(path)]
+        if found[1].record["kind"] != "dir":
+            raise SystemExit(f"{path}: has something below it, but is a {found[1].record['kind']}")
         return found[0]
 
     def add(self, layer):

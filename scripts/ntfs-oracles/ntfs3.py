@@ -15,7 +15,6 @@ import re
 import shutil
 import stat
 import struct
-import subprocess
 
 import canonical
 

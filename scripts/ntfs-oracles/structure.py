@@ -57,7 +57,8 @@ class Tree:
         root = record.open(name, TYPE.INDEX_ROOT).read()
         self.block_size, = struct.unpack_from("<I", root, 8)
         self.blocks = self.optional(TYPE.INDEX_ALLOCATION)
-        self.unit = min(record.ntfs.cluster_size, self.block_size) if self.block_size >= record.ntfs.cluster_size else 512
+        # A block's number counts clusters, or sectors where a cluster is larger than a block.
+        self.unit = record.ntfs.cluster_size if record.ntfs.cluster_size <= self.block_size else 512
         self.seen, self.depths = set(), set()
         self.entries = list(self.node(root, 16, 0))
         self.check_blocks()
@@ -66,7 +67,7 @@ class Tree:
         return self.record.open(self.name, kind).read() if self.record.has_stream(self.name, kind) else b""
 
     def node(self, data, header, depth):
-        """(reference or data place, key, data) of the entries below a node header, in order."""
+        """(first 8 bytes, key) of the entries below a node header, in order."""
         first, used, allocated, flags = struct.unpack_from("<IIIB", data, header)
         if not used <= allocated <= len(data) - header:
             self.faults(f"node header says {used} of {allocated} bytes used in {len(data) - header}")
@@ -85,7 +86,7 @@ class Tree:
                 if offset + length != end:
                     self.faults(f"the last entry ends at {offset + length}, the node at {end}")
                 break
-            yield data[offset : offset + 8], data[offset + 16 : offset + 16 + key_length], data[offset : offset + length]
+            yield data[offset : offset + 8], data[offset + 16 : offset + 16 + key_length]
             offset += length
         else:
             self.faults("node without a last entry")
@@ -125,7 +126,7 @@ class Check:
             self.upcase.byteswap()
         self.records = dict(self.read_records())
         self.names = {}
-        self.security_ids = {struct.unpack("<I", key)[0] for _, key, _ in self.tree(SECURE, "$SII").entries}
+        self.security_ids = {struct.unpack("<I", key)[0] for _, key in self.tree(SECURE, "$SII").entries}
         for number, record in self.records.items():
             self.check_record(number, record)
         for number, record in self.records.items():
@@ -133,7 +134,8 @@ class Check:
                 self.check_directory(number)
         for number, names in self.names.items():
             for name in names:
-                self.fault(number, f"{name[2].decode('utf-16-le', 'replace')!r} is not in directory {name[0] & RECORD_NUMBER}")
+                text = name[2].decode("utf-16-le", "replace")
+                self.fault(number, f"{text!r} is not in directory {name[0] & RECORD_NUMBER}")
         self.check_reparse_index()
 
     def fault(self, number, text):
@@ -257,7 +259,7 @@ class Check:
     def check_directory(self, number):
         say = lambda text: self.fault(number, f"index $I30: {text}")
         record, before = self.records[number], None
-        for reference, key, _ in self.tree(number, "$I30").entries:
+        for reference, key in self.tree(number, "$I30").entries:
             name, (target,) = Name(key), struct.unpack("<Q", reference)
             order = self.collation(name)
             if before is not None and not before < order:
@@ -278,7 +280,7 @@ class Check:
 
     def check_reparse_index(self):
         number = self.ntfs.mft.get(REPARSE_INDEX).segment
-        found = [struct.unpack("<IQ", key[:12]) for _, key, _ in self.tree(number, "$R").entries]
+        found = [struct.unpack("<IQ", key[:12]) for _, key in self.tree(number, "$R").entries]
         wanted = []
         for at, record in self.records.items():
             buffer = self.raw(record, TYPE.REPARSE_POINT)
