@@ -23,7 +23,8 @@ def capture(image, place):
     with open(settings, "w", encoding="ascii") as file:
         file.write("[ExclusionList]\n")
     canonical.run("wimcapture", "--compress=none", "--norpfix", f"--config={settings}", image, wim)
-    return canonical.run("wimdir", "--detailed", wim).decode("utf-8", "surrogatepass")
+    listing = canonical.run("wimdir", "--detailed", wim, env=dict(os.environ, TZ="UTC"))
+    return listing.decode("utf-8", "surrogatepass")
 
 
 def seconds(text):
