@@ -22,5 +22,6 @@ pub use read::{
 pub use record::RecordFlags;
 pub use reference::FileReference;
 pub use write::{
-    FileId, NameId, ObjectMetadata, VolumeOptions, VolumeSize, VolumeSummary, VolumeWriter,
+    ExistingName, FileId, NameId, ObjectMetadata, VolumeOptions, VolumeSize, VolumeSummary,
+    VolumeWriter,
 };
