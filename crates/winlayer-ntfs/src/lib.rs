@@ -8,6 +8,7 @@ mod read;
 mod record;
 mod reference;
 mod runs;
+mod verify;
 
 pub use attribute::{AttributeType, Namespace};
 pub use error::{NtfsError, Place, Result};
@@ -17,3 +18,4 @@ pub use read::{
 };
 pub use record::RecordFlags;
 pub use reference::FileReference;
+pub use verify::{Finding, Rule, Severity, VerifiedVolume, verify};
