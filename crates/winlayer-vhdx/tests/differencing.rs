@@ -134,7 +134,7 @@ fn family() -> Family {
 }
 
 #[test]
-fn four_readers_see_the_same() {
+fn all_readers_see_the_same() {
     let family = family();
     for youngest in 1..3 {
         let (file, model) = (&family.files[youngest], &family.disks[youngest]);
@@ -142,7 +142,11 @@ fn four_readers_see_the_same() {
         assert!(all_of(open_chain(file).unwrap()) == *model, "we");
         let files = family.paths(youngest);
         assert!(raw_by_python("libvhdi", &files) == *model, "libvhdi");
-        assert!(raw_by_python("dissect", &files) == *model, "dissect");
+        if youngest == 1 {
+            // It reads too little of a bitmap when it is asked for sectors from the middle of a byte on, as it asks
+            // itself for partly present blocks over each other.
+            assert!(raw_by_python("dissect", &files) == *model, "dissect");
+        }
         assert!(raw_by_7zip(file) == *model, "7-Zip");
     }
 }

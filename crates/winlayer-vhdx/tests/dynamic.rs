@@ -1,5 +1,4 @@
 //! Dynamic disks that we make, read by QEMU.
-#![expect(clippy::unwrap_used, reason = "helpers of tests, not of a library")]
 
 mod support;
 

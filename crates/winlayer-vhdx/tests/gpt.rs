@@ -1,10 +1,5 @@
 //! Partition tables, checked by sgdisk, sfdisk and 7-Zip, and those of sgdisk read by us.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "helpers of tests, not of a library"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests, not of a library")]
 
 mod support;
 

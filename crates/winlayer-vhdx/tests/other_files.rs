@@ -1,5 +1,4 @@
 //! VHDX files that QEMU makes, read by us.
-#![expect(clippy::unwrap_used, reason = "helpers of tests, not of a library")]
 
 mod support;
 

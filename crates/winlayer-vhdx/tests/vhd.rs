@@ -1,9 +1,4 @@
 //! Fixed VHD files: ours read by QEMU and libvhdi, QEMU's read by us.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests, not of a library"
-)]
 
 mod support;
 

@@ -176,14 +176,21 @@ struct Items<'a, F> {
 }
 
 impl<F: Read + Seek> Items<'_, F> {
-    /// Where an item is in the file, with its length.
-    fn find(&mut self, id: Guid) -> Option<(u64, u32)> {
-        let entry = self
-            .entries
+    /// The entry of an item of the format's; a user's item with this id is another.
+    fn entry(&self, id: Guid) -> Option<&MetadataEntry> {
+        let system = |entry: &&MetadataEntry| entry.flags.get() & MetadataEntry::USER == 0;
+        self.entries
             .iter()
-            .find(|entry| entry.id == id && entry.flags.get() & MetadataEntry::USER == 0)?;
+            .filter(system)
+            .find(|entry| entry.id == id)
+    }
+
+    /// Where an item is in the file, with its length.
+    fn find(&self, id: Guid) -> Option<(u64, u32)> {
+        let entry = self.entry(id)?;
         let (offset, length) = (entry.offset.get(), entry.length.get());
-        let inside = u64::from(offset) + u64::from(length) <= self.region.length;
+        let inside = offset >= METADATA_TABLE_SIZE
+            && u64::from(offset) + u64::from(length) <= self.region.length;
         (inside && length <= MAX_ITEM_SIZE)
             .then_some((self.region.offset + u64::from(offset), length))
     }
@@ -191,7 +198,7 @@ impl<F: Read + Seek> Items<'_, F> {
     /// An item of a fixed size, with its place in the file.
     fn value<T: FromBytes + IntoBytes>(&mut self, id: Guid) -> io::Result<Option<(u64, T)>> {
         let Some((offset, length)) = self.find(id) else {
-            if !self.entries.iter().any(|entry| entry.id == id) {
+            if self.entry(id).is_none() {
                 let table = self.region.offset;
                 self.findings
                     .fatal(Place::Item(id), table, Rule::Present, "none");

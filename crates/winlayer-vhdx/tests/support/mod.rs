@@ -7,6 +7,9 @@
     reason = "helpers of tests, not of a library"
 )]
 
+pub(crate) mod oracle;
+pub(crate) mod seeds;
+
 use std::{
     ffi::OsStr,
     fs::File,
