@@ -403,7 +403,25 @@ fn the_parent_locator() {
     change(16, &[1]).is_harmless(place, Rule::Reserved);
     change(18, &[0xFF]).is_fatal(place, Rule::Count);
     change(18, &[1]).is_fatal(place, Rule::Present);
-    change(20 + 11, &[0xFF]).breaks(
+    let twice = differencing(|image| {
+        // The second key is the first again, which is longer, so its value has to be shorter.
+        let first_key = image.0[LOCATOR + 20..][..4].to_vec();
+        image
+            .put(LOCATOR + 32, first_key)
+            .put(LOCATOR + 40, [28, 0, 16, 0]);
+    });
+    let broken = [Rule::Unique, Rule::Value, Rule::Present].map(|rule| (place, rule));
+    twice.breaks(&broken, Severity::Fatal);
+    let overlapping = change(20 + 10, &[250]);
+    overlapping.breaks(
+        &[
+            (place, Rule::Overlap),
+            (place, Rule::Present),
+            (place, Rule::Present),
+        ],
+        Severity::Fatal,
+    );
+    change(20 + 3, &[0xFF]).breaks(
         &[(place, Rule::Inside), (place, Rule::Present)],
         Severity::Fatal,
     );

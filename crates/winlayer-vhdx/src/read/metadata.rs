@@ -1,6 +1,9 @@
 //! The metadata region.
 
-use std::io::{self, Read, Seek};
+use std::{
+    collections::HashSet,
+    io::{self, Read, Seek},
+};
 
 use zerocopy::{
     FromBytes, IntoBytes,
@@ -311,22 +314,27 @@ impl<F: Read + Seek> Items<'_, F> {
             let text = bytes.get(start..start.checked_add(length.into())?)?;
             (length > 0 && length.is_multiple_of(2)).then(|| utf16(text))
         };
-        let mut pairs: Vec<(String, String)> = Vec::new();
+        let (mut pairs, mut keys, mut texts) = (Vec::new(), HashSet::new(), 0);
         for (field, entry) in (offset + 20..).step_by(12).zip(entries) {
-            let key = text(entry.key_offset, entry.key_length.get());
-            let value = text(entry.value_offset, entry.value_length.get());
-            match (key, value) {
-                (Some(key), Some(value)) => {
-                    if pairs.iter().any(|(other, _)| *other == key) {
-                        let found = format!("{key:?} again");
-                        self.findings.fatal(place, field, Rule::Unique, found);
-                    }
-                    pairs.push((key, value));
-                }
-                _ => self
-                    .findings
-                    .fatal(place, field, Rule::Inside, format!("{entry:?}")),
+            let (key_length, value_length) = (entry.key_length.get(), entry.value_length.get());
+            // Texts that lie over each other could make many of few bytes.
+            texts += u64::from(key_length) + u64::from(value_length);
+            if texts > length.into() {
+                self.findings
+                    .fatal(place, field, Rule::Overlap, format!("{entry:?}"));
+                break;
             }
+            let key = text(entry.key_offset, key_length);
+            let (Some(key), Some(value)) = (key, text(entry.value_offset, value_length)) else {
+                self.findings
+                    .fatal(place, field, Rule::Inside, format!("{entry:?}"));
+                continue;
+            };
+            if !keys.insert(key.clone()) {
+                let found = format!("{key:?} again");
+                self.findings.fatal(place, field, Rule::Unique, found);
+            }
+            pairs.push((key, value));
         }
         self.check_locator(&pairs, offset);
         Ok(pairs)
