@@ -137,28 +137,7 @@ fn check_entries(entries: &[MetadataEntry], region: Extent, findings: &mut Findi
         } else if length > 0 {
             extents.push((start, start.saturating_add(length), field, place));
         }
-        let known = KNOWN
-            .iter()
-            .find(|(id, ..)| *id == entry.id && !user(entry));
-        match known {
-            Some((_, flags, size)) => {
-                if entry.flags.get() & 7 != *flags {
-                    findings.harmless(
-                        place,
-                        field + 24,
-                        Rule::Flags,
-                        format!("{:#x}", entry.flags),
-                    );
-                }
-                if size.is_some_and(|size| size != length) {
-                    findings.fatal(place, field + 20, Rule::Length, length.to_string());
-                }
-            }
-            None if entry.flags.get() & MetadataEntry::REQUIRED != 0 => {
-                findings.fatal(place, field, Rule::Known, "a required item");
-            }
-            None => {}
-        }
+        check_known(entry, user(entry), field, findings);
     }
     extents.sort_by_key(|(start, ..)| *start);
     for pair in extents.windows(2) {
@@ -167,6 +146,27 @@ fn check_entries(entries: &[MetadataEntry], region: Extent, findings: &mut Findi
         {
             findings.fatal(*place, *field, Rule::Overlap, format!("bytes of {other}"));
         }
+    }
+}
+
+/// Flags and length of an item of the format's; others must not be required.
+fn check_known(entry: &MetadataEntry, user: bool, field: u64, findings: &mut Findings) {
+    let place = Place::Item(entry.id);
+    let known = KNOWN.iter().find(|(id, ..)| *id == entry.id && !user);
+    let flags = entry.flags.get();
+    match known {
+        Some((_, expected, size)) => {
+            if flags & 7 != *expected {
+                findings.harmless(place, field + 24, Rule::Flags, format!("{flags:#x}"));
+            }
+            if size.is_some_and(|size| entry.length != size) {
+                findings.fatal(place, field + 20, Rule::Length, entry.length.to_string());
+            }
+        }
+        None if flags & MetadataEntry::REQUIRED != 0 => {
+            findings.fatal(place, field, Rule::Known, "a required item");
+        }
+        None => {}
     }
 }
 
