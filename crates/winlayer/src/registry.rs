@@ -30,6 +30,8 @@ use winlayer_digest::DiffId;
 use winlayer_hive::{Hive, HiveError, Overlay, PagedSource, Source};
 use winlayer_metadata::Upcase;
 
+#[cfg(any(windows, test))]
+pub(crate) use self::collect::is_full_hive;
 pub(crate) use self::collect::{Wanted, collect};
 pub use self::{
     changes::{HiveChanges, LayerChanges},

@@ -243,6 +243,12 @@ pub(super) fn delta(path: &LayerPath) -> Option<RegistryHive> {
         .map(|(hive, _)| hive)
 }
 
+/// Whether an entry is one of the five full hives.
+#[cfg(any(windows, test))]
+pub(crate) fn is_full_hive(path: &LayerPath) -> bool {
+    piece(path).is_some_and(|(_, piece)| piece == Piece::Whole)
+}
+
 /// A layer being searched.
 struct Scan<'a> {
     number: LayerNumber,
