@@ -238,7 +238,7 @@ fn run(program: &str, arguments: &[&std::path::Path]) -> common::Answer {
 
 #[cfg(unix)]
 #[test]
-fn trees_and_tars_have_merged_hives() {
+fn trees_tars_and_folders_have_merged_hives() {
     let place = Place::with_sample();
     let unpacked = place.unpack_json(&["tree", "--to", "tree", "--metadata", "tree.jsonl"]);
     let warnings = unpacked["warnings"].to_string();
@@ -263,6 +263,19 @@ fn trees_and_tars_have_merged_hives() {
         if from_tar.exists() {
             assert!(fs::read(&from_tar).unwrap() == fs::read(&hive).unwrap());
         }
+    }
+    let layers = place.unpack_json(&["store"]);
+    let top = std::path::PathBuf::from(layers["chain"][0]["path"].as_str().unwrap());
+    for (base, name) in [
+        ("Software", "SOFTWARE"),
+        ("System", "SYSTEM"),
+        ("Sam", "SAM"),
+        ("Security", "SECURITY"),
+        ("DefaultUser", "DEFAULT"),
+    ] {
+        let base = fs::read(top.join(format!("Hives/{base}_Base"))).unwrap();
+        let merged = fs::read(place.path("tree/Windows/System32/config").join(name)).unwrap();
+        assert!(base == merged, "{name}: layer by layer, or all at once");
     }
     let hive = place.path("tree/Windows/System32/config/SOFTWARE");
     let get = |key: &str, value: &str| {
