@@ -1,6 +1,5 @@
 //! What the registry of an image says: `inspect`, `reg` and `reg-diff`. Debian's hivex reads along.
 
-#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -231,12 +230,12 @@ fn reg_diff_tells_registries_apart() {
 
 // ── merged outputs, with libhivex and reglookup as judges ──
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 fn run(program: &str, arguments: &[&std::path::Path]) -> common::Answer {
     common::answer(std::process::Command::new(program).args(arguments))
 }
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 #[test]
 fn trees_tars_and_folders_have_merged_hives() {
     let place = Place::with_sample();

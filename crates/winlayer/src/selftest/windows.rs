@@ -24,8 +24,8 @@ const FAMILY: HcsFamily = HcsFamily::VmCompute;
 impl Subject<'_> {
     /// Finished layers in both ways, and what Windows shows of them.
     pub(super) fn finished_layers(&mut self, store: &Path, merged: Option<&Inventory>) {
-        if !is_native() {
-            let what = "comparing times, attributes and links of finished layers: Wine keeps none";
+        let what = "comparing times, attributes and links of finished layers: Wine keeps none";
+        if !is_native() && !self.report.left_out.iter().any(|said| said == what) {
             self.report.left_out.push(what.to_owned());
         }
         let finished = self.dir.join("hcs");
