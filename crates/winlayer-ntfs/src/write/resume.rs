@@ -23,7 +23,7 @@ use crate::{
         CLUSTER, EaInformation, FileNameHeader, INDEX_BLOCK, RECORD, SECTOR, SecurityHeader,
         StandardInformation, system,
     },
-    read::records::FullRecord,
+    read::{device::Device, records::FullRecord},
     runs::Run,
 };
 
@@ -150,7 +150,7 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
 
     /// The attributes of a record that was there before; what it has beside its base record is given back.
     pub(super) fn take_attributes(&mut self, number: u32) -> Result<Vec<Attribute>> {
-        let mut volume = Volume::locate(self.out.device_mut()?)?;
+        let mut volume = Volume::locate(Device::new(self.out.device_mut()?)?)?;
         let missing = || NtfsError::damaged(Place::Record(number.into()), "a file", "none");
         let record = volume.load(number.into())?.ok_or_else(missing)?;
         for run in record.list_runs {
