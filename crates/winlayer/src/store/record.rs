@@ -27,6 +27,8 @@ pub enum StoreKind {
     Folder,
     /// Layers finished by the Windows container platform.
     Hcs,
+    /// One VHDX disk a layer, each differencing from the one below.
+    Vhdx,
 }
 
 impl StoreKind {
@@ -39,6 +41,7 @@ impl StoreKind {
         match self {
             Self::Folder => "folder",
             Self::Hcs => "hcs",
+            Self::Vhdx => "vhdx",
         }
     }
 }

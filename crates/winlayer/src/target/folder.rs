@@ -235,7 +235,7 @@ fn directories_of(
     Ok(())
 }
 
-fn record(
+pub(crate) fn record(
     layer: &Layer,
     parents: &[std::sync::Arc<PublishedLayer>],
     summary: &LayerSummary,
