@@ -1,8 +1,10 @@
 //! What may be typed, and the help for it.
 
+mod disk;
 mod machine;
 mod registry;
 
+pub(crate) use disk::BlankArgs;
 pub(crate) use registry::{RegArgs, RegDiffArgs};
 
 #[cfg(windows)]
@@ -68,6 +70,7 @@ pub(crate) enum Command {
     Layer(LayerArgs),
     Doctor(DoctorArgs),
     Selftest(SelftestArgs),
+    Blank(BlankArgs),
     Sample(SampleArgs),
     Demo(DemoArgs),
     Completions(CompletionsArgs),

@@ -261,7 +261,8 @@ impl LayerMaker for FolderMaker {
     ) -> Result<FinishedLayer> {
         let dir = ingest.dir();
         let (assembly, layers) = (TransportFolder { dir }, store.layers_path());
-        let finished = folder::finish(dir, &assembly, layer, staged, below, &layers)?;
+        let mut finished = folder::finish(dir, &assembly, layer, staged, below, &layers)?;
+        finished.record.unfinished = folder::unfinished(&finished.record);
         folder::seal(dir, &finished.record)?;
         ingest.publish()?;
         Ok(finished)

@@ -4,6 +4,7 @@
 //! its end and verified. Registry deltas are merged into the hives.
 
 mod applied;
+mod blank;
 mod container;
 mod ids;
 mod per_layer;
@@ -18,6 +19,7 @@ use winlayer_image::Image;
 use winlayer_metadata::FileTime;
 use winlayer_ntfs::{VolumeOptions, VolumeWriter};
 
+pub use self::blank::{BlankDisks, write_blank_disk};
 use self::{container::Container, ids::Ids, sink::VolumeSink};
 pub(crate) use self::{container::Kind, per_layer::DiskMaker};
 use crate::{

@@ -17,7 +17,7 @@ use crate::{Error, Result};
 
 const GIB: u64 = 1 << 30;
 /// What Windows gives the scratch of a container.
-const USUAL_SIZE: u64 = 20 * GIB;
+pub(super) const USUAL_SIZE: u64 = 20 * GIB;
 /// Bytes left free on a volume that is a file of its own, for who mounts it.
 const FREE: u64 = 64 << 20;
 const SECTOR: u64 = 512;
