@@ -15,9 +15,12 @@ pub(crate) use machine::{
 
 use crate::failure::Failure;
 use crate::values::parse_size;
+use crate::values::source_date;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::path::PathBuf;
-use winlayer::{Image, Limits, PlatformChoice, Reference, SourceOptions, Target, UnpackOptions};
+use winlayer::{
+    DiskOptions, Image, Limits, PlatformChoice, Reference, SourceOptions, Target, UnpackOptions,
+};
 
 /// Unpack Windows container images, on any system
 #[derive(Debug, Parser)]
@@ -179,11 +182,12 @@ impl JobsArgs {
 /// Unpack an image, every byte verified before anything is published
 #[derive(Debug, Args)]
 #[command(after_help = "\
-DEST is a layer store (hcs, folder), a new or empty folder (tree), or the file to write (tar).
+DEST is a layer store (hcs, folder), a new or empty folder (tree), or the file to write (vhdx, ntfs, tar).
 When unpacking fails, a store keeps only layers that are whole and verified, for the next attempt.
 
 Examples:
   winlayer unpack mcr.microsoft.com/windows/nanoserver:ltsc2022 store
+  winlayer unpack oci:layout:latest image.vhdx --to vhdx
   winlayer unpack oci:layout:latest tree --to tree --metadata tree.jsonl
   winlayer unpack oci-archive:image.tar layer2.tar --to tar --layer 2")]
 pub(crate) struct UnpackArgs {
@@ -201,7 +205,13 @@ pub(crate) struct UnpackArgs {
     /// With --to tree: write what plain files cannot hold to this file, one JSON line an object
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     metadata: Option<PathBuf>,
-    /// With --to tree: take UtilityVM/Files instead of Files
+    /// With --to vhdx or ntfs: bytes of the disk [default: 20GiB or what the image may need; ntfs: as large as its content]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    size: Option<u64>,
+    /// With --to vhdx or ntfs: the volume's label
+    #[arg(long, value_name = "TEXT")]
+    label: Option<String>,
+    /// With --to tree, vhdx or ntfs: take UtilityVM/Files instead of Files
     #[arg(long)]
     utility_vm: bool,
     /// With --to tar: only this layer, 1 is the base
@@ -224,6 +234,10 @@ enum To {
     Folder,
     /// The merged file system as plain files
     Tree,
+    /// The merged file system, with all its metadata, on a disk for Windows, Hyper-V and QEMU
+    Vhdx,
+    /// The same as the bare bytes of an NTFS volume
+    Ntfs,
     /// The merged image, or one layer, as a Windows layer tar
     Tar,
 }
@@ -236,15 +250,23 @@ impl UnpackArgs {
 
     /// The target, once the flags are known to fit it.
     pub(crate) fn target(&self) -> Result<Target, Failure> {
-        let only_tree = [
-            ("--metadata", self.metadata.is_some()),
-            ("--utility-vm", self.utility_vm),
+        let only_tree = [("--metadata", self.metadata.is_some())];
+        let only_merged = [("--utility-vm", self.utility_vm)];
+        let only_disk = [
+            ("--size", self.size.is_some()),
+            ("--label", self.label.is_some()),
         ];
         let only_tar = [("--layer", self.layer.is_some())];
         let only_hcs = [("--hcs-family", self.hcs_family.is_some())];
         let to = self.to.unwrap_or(DEFAULT_TARGET);
         if to != To::Tree {
             refuse(only_tree, "tree")?;
+        }
+        if !matches!(to, To::Tree | To::Vhdx | To::Ntfs) {
+            refuse(only_merged, "tree, vhdx or ntfs")?;
+        }
+        if !matches!(to, To::Vhdx | To::Ntfs) {
+            refuse(only_disk, "vhdx or ntfs")?;
         }
         if to != To::Tar {
             refuse(only_tar, "tar")?;
@@ -259,7 +281,20 @@ impl UnpackArgs {
                 metadata: self.metadata.clone(),
                 utility_vm: self.utility_vm,
             },
+            To::Vhdx => Target::Vhdx(self.disk()?),
+            To::Ntfs => Target::Ntfs(self.disk()?),
             To::Tar => Target::Tar { layer: self.layer },
+        })
+    }
+}
+
+impl UnpackArgs {
+    fn disk(&self) -> Result<DiskOptions, Failure> {
+        Ok(DiskOptions {
+            size: self.size,
+            label: self.label.clone().unwrap_or_default(),
+            utility_vm: self.utility_vm,
+            created: source_date()?,
         })
     }
 }

@@ -1,4 +1,19 @@
-//! Values people type: sizes.
+//! Values people give: sizes, and the time of a build.
+
+use crate::failure::Failure;
+use winlayer::FileTime;
+
+/// The time that SOURCE_DATE_EPOCH gives, in seconds since 1970, as builds do that can be repeated.
+pub(crate) fn source_date() -> Result<Option<FileTime>, Failure> {
+    const VARIABLE: &str = "SOURCE_DATE_EPOCH";
+    let Some(text) = std::env::var_os(VARIABLE) else {
+        return Ok(None);
+    };
+    let seconds = text.to_str().and_then(|text| text.parse().ok());
+    let time = seconds.and_then(|seconds| FileTime::from_unix(seconds, 0));
+    let unfit = || Failure::usage(format!("{VARIABLE} is no number of seconds since 1970"));
+    time.map(Some).ok_or_else(unfit)
+}
 
 /// A number of bytes: `1048576`, `64MiB`, `2GB`. `K`, `M`, `G`, `T` alone mean powers of 1024.
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {

@@ -43,6 +43,9 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    /// Bytes a record takes without any attribute.
+    pub(crate) const EMPTY: usize = RecordHeader::ATTRIBUTES + 8;
+
     pub(crate) fn new(number: u64, sequence: u16, flags: RecordFlags) -> Self {
         Self {
             number,
@@ -77,7 +80,7 @@ impl Record {
     /// Bytes the record takes, end marker included.
     pub(crate) fn used(&self) -> usize {
         let attributes: usize = self.attributes.iter().map(Attribute::encoded_len).sum();
-        RecordHeader::ATTRIBUTES + attributes + 8
+        Self::EMPTY + attributes
     }
 
     /// Writes the record to `out`, which becomes `RECORD` bytes long, protected by its update sequence.

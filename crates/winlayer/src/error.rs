@@ -4,8 +4,10 @@ use std::{error::Error as StdError, fmt, io};
 
 use winlayer_digest::{DiffId, Digest};
 use winlayer_image::{ImageError, ImageErrorKind, Layer, image_error_in};
+use winlayer_ntfs::NtfsError;
 use winlayer_sys::{PlatformError, SysError};
 use winlayer_tar::{TarError, TarErrorKind};
+use winlayer_vhdx::VhdxError;
 
 use crate::{names::TooManyNames, uvm::UvmProblem};
 
@@ -50,6 +52,12 @@ pub(crate) enum Problem {
     #[error(transparent)]
     Platform(#[from] PlatformError),
     #[error(transparent)]
+    Ntfs(#[from] NtfsError),
+    #[error(transparent)]
+    Vhdx(#[from] VhdxError),
+    #[error("entry \"{entry}\"")]
+    NtfsEntry { entry: String, source: NtfsError },
+    #[error(transparent)]
     TooManyNames(#[from] TooManyNames),
     #[error(transparent)]
     Uvm(#[from] UvmProblem),
@@ -93,6 +101,8 @@ impl Error {
             Problem::Tar(error) => kind_of_tar(error),
             Problem::Sys(error) if error.is_unsafe() => ErrorKind::Unsafe,
             Problem::Io { source, .. } => kind_of_io(source),
+            Problem::Ntfs(error) | Problem::NtfsEntry { source: error, .. } => kind_of_ntfs(error),
+            Problem::Vhdx(error) => kind_of_vhdx(error),
             Problem::TooManyNames(_) => ErrorKind::Limit,
             Problem::Unsafe { .. } => ErrorKind::Unsafe,
             Problem::Malformed { .. } | Problem::DiffId { .. } | Problem::Damaged { .. } => {
@@ -131,6 +141,8 @@ impl Error {
             Problem::NoSuchHive(_) => Some(
                 r"images have HKLM\SYSTEM, HKLM\SOFTWARE, HKLM\SAM, HKLM\SECURITY and HKU\.DEFAULT",
             ),
+            Problem::Ntfs(error) | Problem::NtfsEntry { source: error, .. } => hint_for_ntfs(error),
+            Problem::Vhdx(error) => hint_for_io(io_cause(error)?.kind()),
             Problem::Unsafe { .. } | Problem::Malformed { .. } => {
                 Some("the layer is malformed or hostile and was not applied; tell its publisher")
             }
@@ -199,6 +211,12 @@ impl Error {
             rule,
         }
         .into()
+    }
+
+    /// An entry that a volume cannot hold.
+    pub(crate) fn in_entry(entry: &str, source: NtfsError) -> Self {
+        let entry = escape(entry);
+        Problem::NtfsEntry { entry, source }.into()
     }
 
     /// True when the chain simply has no utility VM, which is no failure of an unpack.
@@ -367,6 +385,32 @@ fn kind_of_tar(error: &TarError) -> ErrorKind {
         TarErrorKind::Unsafe => ErrorKind::Unsafe,
         TarErrorKind::Limit => ErrorKind::Limit,
         TarErrorKind::Io => io_cause(error).map_or(ErrorKind::Failed, kind_of_io),
+    }
+}
+
+fn kind_of_ntfs(error: &NtfsError) -> ErrorKind {
+    match error {
+        NtfsError::Io { source, .. } => kind_of_io(source),
+        NtfsError::Damaged { .. } | NtfsError::NotNtfs { .. } => ErrorKind::Verification,
+        NtfsError::Name { .. } | NtfsError::Collision { .. } => ErrorKind::Unsafe,
+        NtfsError::TooManyLinks { .. } => ErrorKind::Limit,
+        _ => ErrorKind::Failed,
+    }
+}
+
+fn kind_of_vhdx(error: &VhdxError) -> ErrorKind {
+    match (error, io_cause(error)) {
+        (_, Some(cause)) => kind_of_io(cause),
+        (VhdxError::Damaged(_) | VhdxError::Unreadable, None) => ErrorKind::Verification,
+        _ => ErrorKind::Failed,
+    }
+}
+
+fn hint_for_ntfs(error: &NtfsError) -> Option<&'static str> {
+    match error {
+        NtfsError::Io { source, .. } => hint_for_io(source.kind()),
+        NtfsError::Full { .. } | NtfsError::Size { .. } => Some("give a larger --size"),
+        _ => None,
     }
 }
 

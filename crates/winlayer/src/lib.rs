@@ -52,7 +52,9 @@ pub use registry::{
     RegistryFinding, RegistryHive, RegistryKey, RegistryPath, RegistryValue, Service, Update,
     ValueChange, Variable, WindowsFacts, read_hive, read_registry, registry_diff,
 };
-pub use report::{HcsFamily, Observer, Target, UnpackOptions, UnpackedImage, UnpackedLayer};
+pub use report::{
+    DiskOptions, HcsFamily, Observer, Target, UnpackOptions, UnpackedImage, UnpackedLayer,
+};
 pub use sample::{SampleOptions, write_sample};
 pub use selftest::{SelftestOptions, SelftestReport, SelftestStep, selftest};
 pub use store::{ImageRecord, LayerStore, StoreKind};
@@ -67,5 +69,6 @@ pub use winlayer_digest::{ChainId, DiffId, Digest};
 pub use winlayer_image::{
     Image, ImageError, Layer, Platform, PlatformChoice, Reference, SourceOptions,
 };
+pub use winlayer_metadata::FileTime;
 pub use winlayer_sys::PlatformError;
 pub use winlayer_tar::{Limits, Progress};

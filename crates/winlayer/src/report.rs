@@ -4,6 +4,7 @@ use std::{fmt, num::NonZero, path::PathBuf, sync::Arc};
 
 use serde::Serialize;
 use winlayer_image::{Layer, Platform};
+use winlayer_metadata::FileTime;
 use winlayer_tar::{Limits, Progress};
 
 use crate::{ChainLink, UvmBootFiles};
@@ -29,11 +30,29 @@ pub enum Target {
         /// Takes the `UtilityVM/Files` tree instead of `Files`.
         utility_vm: bool,
     },
+    /// The merged image as an NTFS volume, written to the file the root names: the bare bytes of the volume.
+    Ntfs(DiskOptions),
+    /// The same on a disk that Windows, Hyper-V and QEMU attach: a dynamic VHDX with a partition table.
+    Vhdx(DiskOptions),
     /// One Windows layer tar, written to the file the root names.
     Tar {
         /// Only this layer, counted from 1 (the base), instead of all of them merged.
         layer: Option<usize>,
     },
+}
+
+/// What a disk is to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DiskOptions {
+    /// Bytes of the disk, a multiple of 512. Without it a volume by itself is as large as its content with 64 MiB free, and a
+    /// disk 20 GiB, or more where the image may need that.
+    pub size: Option<u64>,
+    /// The volume's label, at most 32 UTF-16 units.
+    pub label: String,
+    /// Takes the `UtilityVM/Files` tree instead of `Files`.
+    pub utility_vm: bool,
+    /// When the volume was made, as it says itself; the beginning of 1970 without it, so that equal images give equal bytes.
+    pub created: Option<FileTime>,
 }
 
 /// Which of the platform's two sets of layer calls is used.
@@ -53,6 +72,8 @@ impl Target {
         match self {
             Self::Folder => "folder",
             Self::Hcs { .. } => "hcs",
+            Self::Ntfs(_) => "ntfs",
+            Self::Vhdx(_) => "vhdx",
             Self::Tree { .. } => "tree",
             Self::Tar { .. } => "tar",
         }

@@ -31,6 +31,7 @@ use crate::{
     store::{Ingest, LayerRecord, PartialBlob},
     target::{
         self,
+        disk::Kind as DiskKind,
         folder::{
             self, FinishedLayer, PublishedLayer, StagedLayer, TransportFolder, TransportSink,
         },
@@ -77,6 +78,8 @@ pub fn unpack_windows_image(
             metadata,
             utility_vm,
         } => target::tree::unpack(image, root, metadata.as_deref(), *utility_vm, options)?,
+        Target::Ntfs(disk) => target::disk::unpack(image, root, DiskKind::Ntfs, disk, options)?,
+        Target::Vhdx(disk) => target::disk::unpack(image, root, DiskKind::Vhdx, disk, options)?,
         Target::Tar { layer } => target::tar::unpack(image, root, *layer, options)?,
     };
     Ok(UnpackedImage {

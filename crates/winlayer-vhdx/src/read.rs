@@ -1,0 +1,12 @@
+//! Reading disks.
+
+mod blocks;
+mod chain;
+mod disk;
+mod headers;
+mod load;
+mod metadata;
+
+pub use chain::{Chain, open_chain};
+pub use disk::{Disk, DiskInfo, DiskKind};
+pub use load::verify;

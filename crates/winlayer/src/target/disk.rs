@@ -1,0 +1,119 @@
+//! `--to ntfs` and `--to vhdx`: the merged image as a volume, by itself or on a disk.
+//!
+//! The file is built in a [`Staging`] directory beside its destination, flushed, and renamed when every layer has been read to
+//! its end and verified. Registry deltas are merged into the hives.
+
+mod container;
+mod ids;
+mod sink;
+
+use std::{
+    io::{Read, Seek, Write},
+    path::Path,
+};
+
+use winlayer_image::Image;
+use winlayer_metadata::FileTime;
+use winlayer_ntfs::{VolumeOptions, VolumeSize, VolumeWriter};
+
+use self::{container::Container, ids::Ids, sink::VolumeSink};
+use crate::{
+    DiskOptions, Error, Result, UnpackOptions,
+    merge::{ImageLayers, Keep, LayerNumber, Layers, Merge, Selection, merge_layers},
+    registry::merged::MergedHives,
+    report::Outcome,
+    target::tree::{Staging, layer_warnings},
+};
+pub(crate) use container::Kind;
+
+/// Name inside the staging directory.
+const DISK: &str = "disk";
+
+/// Writes the merged image to the disk file `root`, replacing a file that is there.
+pub(crate) fn unpack(
+    image: &Image,
+    root: &Path,
+    kind: Kind,
+    disk: &DiskOptions,
+    options: &UnpackOptions,
+) -> Result<Outcome> {
+    let staging = Staging::beside(root)?;
+    let layers = ImageLayers::new(image, &options.limits, options.observer.as_deref())
+        .keeping_blobs_in(staging.path(), Keep::UntilMerged);
+    let selection = match disk.utility_vm {
+        true => Selection::UtilityVmFiles,
+        false => Selection::Files,
+    };
+    let merge = layers.merge(selection)?;
+    let size = disk.size.unwrap_or_else(|| container::default_size(image));
+    let ids = Ids::of_image(image, disk);
+    let container = Container::create(kind, staging.dir().create_file(DISK)?, size, &ids)?;
+    let content = Content {
+        layers: &layers,
+        selection,
+        options: VolumeOptions {
+            size: container.volume_size(disk.size),
+            label: disk.label.clone(),
+            serial: ids.serial,
+            created: disk.created.unwrap_or(FileTime::UNIX_EPOCH),
+            hidden_sectors: container.hidden_sectors(),
+        },
+    };
+    let (outcome, file) = match container {
+        Container::Volume(file) => {
+            let (outcome, file, size) = content.write(file, merge)?;
+            let failed = |error| Error::io("write the volume", error);
+            file.set_len(size).map_err(failed)?;
+            (outcome, file)
+        }
+        Container::Disk(partition) => {
+            let (outcome, partition, _) = content.write(*partition, merge)?;
+            (outcome, partition.into_inner().finish()?)
+        }
+    };
+    let flushed = file.sync_all();
+    flushed.map_err(|error| Error::io(format!("write {}", root.display()), error))?;
+    drop(file);
+    staging.publish(DISK)?;
+    Ok(Outcome {
+        layers: layers.report(&outcome.0),
+        warnings: outcome.1,
+    })
+}
+
+/// What goes onto a volume.
+struct Content<'a> {
+    layers: &'a dyn Layers,
+    selection: Selection,
+    options: VolumeOptions,
+}
+
+type Written<D> = ((Vec<crate::merge::ReadLayer>, Vec<String>), D, u64);
+
+impl Content<'_> {
+    /// Writes the volume to `device`; gives what was read, the device, and the bytes of the volume.
+    fn write<D: Read + Write + Seek>(self, device: D, mut merge: Merge) -> Result<Written<D>> {
+        let root = match self.selection {
+            Selection::UtilityVmFiles => "UtilityVM/Files",
+            _ => "Files",
+        };
+        let volume = VolumeWriter::create(device, self.options)?;
+        let mut sink = VolumeSink::new(volume, root);
+        let mut hive_warnings = Vec::new();
+        let read = match self.selection {
+            // Deltas are about the container's registry, never the utility VM's.
+            Selection::UtilityVmFiles => merge_layers(self.layers, &mut merge, &mut sink)?,
+            _ => {
+                let mut hives = MergedHives::new(&mut sink);
+                let read = merge_layers(self.layers, &mut merge, &mut hives)?;
+                hive_warnings = hives.finish();
+                read
+            }
+        };
+        let (device, summary) = sink.finish(&merge)?;
+        let mut warnings = layer_warnings(LayerNumber::BASE, &read);
+        warnings.append(&mut merge.warnings());
+        warnings.append(&mut hive_warnings);
+        Ok(((read, warnings), device, summary.size))
+    }
+}
