@@ -10,7 +10,7 @@ use std::{
 };
 
 use support::{
-    Image,
+    driver::{self, Image},
     town::{self, Scale},
 };
 use winlayer_metadata::{FileAttributes, ReparseTag, SecurityDescriptor};
@@ -271,7 +271,7 @@ fn the_tools_agree(image: &Image, volume: &mut Volume<File>) {
     // The table of this volume is the one this crate knows.
     let path = image.path();
     let mut upcase = std::process::Command::new("ntfscat");
-    let upcase = support::run(upcase.arg(path).arg("$UpCase"));
+    let upcase = driver::run(upcase.arg(path).arg("$UpCase"));
     assert_eq!(content(volume, "$UpCase", ""), upcase);
 }
 

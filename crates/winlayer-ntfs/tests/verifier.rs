@@ -6,7 +6,7 @@ mod support;
 use std::{fs, process::Command};
 
 use support::{
-    Image, run,
+    driver::{Image, run},
     town::{self, Scale},
 };
 use winlayer_ntfs::{Finding, Rule, VerifiedVolume, verify};

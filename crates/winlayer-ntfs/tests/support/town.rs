@@ -9,7 +9,7 @@ use std::{
 
 use winlayer_metadata::{ReparsePoint, SecurityDescriptor};
 
-use super::{Image, ea_list, get, set};
+use super::driver::{Image, ea_list, get, set};
 
 pub const SDDL: &str = "O:BAG:SYD:P(A;;FA;;;BA)(A;;0x1200a9;;;BU)S:(ML;;NW;;;HI)";
 pub const OBJECT_ID: [u8; 16] = *b"sixteen bytes id";
@@ -34,7 +34,8 @@ impl Scale {
         names: 5_000,
         islands: 2_000,
     };
-    pub const VILLAGE: Self = Self {
+    /// For what is done to a volume many times.
+    pub const SMALL: Self = Self {
         volume: 24 << 20,
         names: 300,
         islands: 400,
@@ -74,7 +75,7 @@ fn fill(root: &Path, scale: Scale) -> Told {
     fs::write(root.join("Windows/win.ini"), b"[fonts]\r\n").unwrap();
     fs::write(root.join("Windows/twin-a"), b"").unwrap();
     fs::write(root.join("Windows/twin-b"), b"").unwrap();
-    let content: Vec<u8> = (0..3_000_000_u32).map(|n| (n * 7 >> 3) as u8).collect();
+    let content: Vec<u8> = (0..3_000_000_u32).map(|n| ((n * 7) >> 3) as u8).collect();
     fs::write(root.join("Windows/System32/kernel32.dll"), &content).unwrap();
     fs::hard_link(
         root.join("Windows/System32/kernel32.dll"),

@@ -175,20 +175,44 @@ impl Editor {
         }
     }
 
-    /// Changes the first leaf block of a directory's index as it lies on the volume.
-    pub(super) fn raw_block(&mut self, path: &str, edit: impl Fn(&mut [u8])) {
-        let number = self.find(path).record();
+    /// Where the block with the lowest keys of an index is, and its size; none when the root has them.
+    fn first_block(&self, number: u64, name: &str) -> Option<(u64, usize)> {
         let full = self.volume().load(number).unwrap().unwrap();
-        let index = self.volume().index(&full, "$I30").unwrap();
+        let index = self.volume().index(&full, name).unwrap();
         let mut node = index.root.clone();
         let mut vcn = None;
         while let Some(child) = entries(&node).unwrap()[0].child {
             node = self.volume().index_block(&index, child).unwrap();
             vcn = Some(child);
         }
-        let offset = vcn.expect("an index with blocks") * index.vcn_size;
-        let place = self.clusters(number, AttributeType::INDEX_ALLOCATION, "$I30", offset);
-        self.raw(place, index.block, edit);
+        let offset = vcn? * index.vcn_size;
+        let place = self.clusters(number, AttributeType::INDEX_ALLOCATION, name, offset);
+        Some((place, index.block))
+    }
+
+    /// Changes the first entry of an index.
+    pub(super) fn first_entry(&mut self, number: u64, name: &str, edit: impl Fn(&mut [u8])) {
+        match self.first_block(number, name) {
+            Some((place, size)) => self.raw(place, size, |bytes| {
+                unprotected(bytes, IndexBlockHeader::UPDATE_SEQUENCE, &|bytes| {
+                    let head = size_of::<IndexBlockHeader>();
+                    let first = head + usize::from(bytes[head]);
+                    edit(&mut bytes[first..]);
+                });
+            }),
+            None => self.resident(number, AttributeType::INDEX_ROOT, name, |root| {
+                edit(&mut root[32..])
+            }),
+        }
+    }
+
+    /// Changes the first leaf block of a directory's index as it lies on the volume.
+    pub(super) fn raw_block(&mut self, path: &str, edit: impl Fn(&mut [u8])) {
+        let number = self.find(path).record();
+        let (place, size) = self
+            .first_block(number, "$I30")
+            .expect("an index with blocks");
+        self.raw(place, size, edit);
     }
 
     /// As [`raw_block`](Self::raw_block), the update sequence taken out and put back.

@@ -4,7 +4,10 @@ use super::{
     Rule,
     editor::{Editor, bump, put},
 };
-use crate::attribute::AttributeType as T;
+use crate::{
+    attribute::AttributeType as T,
+    runs::{Run, encode},
+};
 
 pub(super) struct Mutation {
     pub(super) field: &'static str,
@@ -20,8 +23,10 @@ const fn mutation(field: &'static str, rule: Rule, edit: fn(&mut Editor)) -> Mut
 const PLAIN: &str = "Windows/System32/kernel32.dll";
 /// A file with everything that is small.
 const FACTS: &str = "facts";
-/// A sparse file whose attributes are in several records.
+/// A sparse file.
 const ISLANDS: &str = "islands";
+/// A file whose attributes are in several records.
+const LINKED: &str = "linked";
 /// A directory with several levels.
 const MANY: &str = "many";
 const NAME: &str = "alpha 00000 ";
@@ -52,7 +57,7 @@ fn root_of(editor: &mut Editor, path: &str, edit: impl Fn(&mut [u8])) {
 
 /// The first of the entries of a list (`$ATTRIBUTE_LIST`).
 fn list(editor: &mut Editor, edit: impl Fn(&mut [u8])) {
-    let number = editor.find(ISLANDS).record();
+    let number = editor.find(LINKED).record();
     editor.list(number, edit);
 }
 
@@ -214,7 +219,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         attribute(e, FACTS, T::FILE_NAME, |a| a[13] = 0x80)
     }),
     mutation("attribute: encrypted", Rule::AttributeFlags, |e| {
-        attribute(e, FACTS, T::OBJECT_ID, |a| a[13] = 0x40)
+        attribute(e, FACTS, T::EA_INFORMATION, |a| a[13] = 0x40)
     }),
     mutation("attribute: id", Rule::AttributeId, |e| {
         attribute(e, FACTS, T::FILE_NAME, |a| put(a, 14, [0, 0]))
@@ -226,13 +231,13 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         attribute(e, FACTS, T::STANDARD_INFORMATION, |a| a[16] -= 24)
     }),
     mutation("resident: value offset", Rule::AttributeLayout, |e| {
-        attribute(e, FACTS, T::OBJECT_ID, |a| a[20] -= 1)
+        attribute(e, FACTS, T::EA_INFORMATION, |a| a[20] -= 1)
     }),
     mutation("resident: indexed", Rule::IndexedFlag, |e| {
         attribute(e, FACTS, T::FILE_NAME, |a| a[22] = 0)
     }),
     mutation("resident: indexed, of no name", Rule::IndexedFlag, |e| {
-        attribute(e, FACTS, T::OBJECT_ID, |a| a[22] = 1)
+        attribute(e, FACTS, T::EA_INFORMATION, |a| a[22] = 1)
     }),
     mutation("resident: zero at 23", Rule::Reserved, |e| {
         attribute(e, FACTS, T::FILE_NAME, |a| bump(a, 23))
@@ -271,7 +276,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         attribute(e, "hole", T::DATA, |a| a[13] &= !0x80)
     }),
     mutation("runs: off the volume", Rule::Runs, |e| {
-        attribute(e, PLAIN, T::DATA, |a| runs(a)[4] = 0x7f)
+        attribute(e, PLAIN, T::DATA, |a| set_run(a, Some(0x7f_ff00)))
     }),
     mutation("runs: no end", Rule::AttributeLayout, |e| {
         attribute(e, PLAIN, T::DATA, |a| runs(a).fill(0x11))
@@ -280,17 +285,13 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         attribute(e, PLAIN, T::DATA, |a| bump(runs(a), 1))
     }),
     mutation("runs: place", Rule::ClusterTwice, |e| {
-        attribute(e, PLAIN, T::DATA, |a| runs(a)[3..5].fill(0))
+        attribute(e, PLAIN, T::DATA, |a| set_run(a, Some(0)))
     }),
     mutation("runs: place, left", Rule::ClusterLeaked, |e| {
-        attribute(e, PLAIN, T::DATA, |a| runs(a)[3..5].fill(0))
+        attribute(e, PLAIN, T::DATA, |a| set_run(a, Some(0)))
     }),
     mutation("runs: hole", Rule::Holes, |e| {
-        attribute(e, PLAIN, T::DATA, |a| {
-            let runs = runs(a);
-            runs[0] &= 0xf;
-            runs[3..].fill(0);
-        });
+        attribute(e, PLAIN, T::DATA, |a| set_run(a, None))
     }),
     // $STANDARD_INFORMATION.
     mutation("standard: created", Rule::EntryTimes, |e| standard(e, 0)),
@@ -357,7 +358,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         value(e, PLAIN, T::FILE_NAME, |v| v[66] = b'/')
     }),
     mutation("name: colon", Rule::Win32Name, |e| {
-        value(e, FACTS, T::FILE_NAME, |v| v[66] = b':')
+        value(e, FACTS, T::FILE_NAME, |v| put(v, 65, [1, b':']))
     }),
     // $OBJECT_ID and $EA.
     mutation("object id", Rule::ObjectIdIndex, |e| {
@@ -398,22 +399,22 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         value(e, "junction", T::REPARSE_POINT, |v| bump(v, 9))
     }),
     mutation("$R: tag", Rule::ReparseIndex, |e| {
-        view(e, "$Extend/$Reparse", "$R", 32 + 16)
+        view(e, "$Extend/$Reparse", "$R", 16)
     }),
     mutation("$R: file", Rule::ReparseIndex, |e| {
-        view(e, "$Extend/$Reparse", "$R", 32 + 20)
+        view(e, "$Extend/$Reparse", "$R", 20)
     }),
     mutation("$R: length of a key", Rule::IndexEntry, |e| {
-        view(e, "$Extend/$Reparse", "$R", 32 + 10)
+        view(e, "$Extend/$Reparse", "$R", 10)
     }),
     mutation("$R: length of data", Rule::IndexEntry, |e| {
-        view(e, "$Extend/$Reparse", "$R", 32 + 2)
+        view(e, "$Extend/$Reparse", "$R", 2)
     }),
     mutation("$O: id", Rule::ObjectIdIndex, |e| {
-        view(e, "$Extend/$ObjId", "$O", 32 + 16)
+        view(e, "$Extend/$ObjId", "$O", 16)
     }),
     mutation("$O: file", Rule::ObjectIdIndex, |e| {
-        view(e, "$Extend/$ObjId", "$O", 32 + 32)
+        view(e, "$Extend/$ObjId", "$O", 32)
     }),
     // $ATTRIBUTE_LIST.
     mutation("list: type", Rule::ListEntry, |e| list(e, |v| bump(v, 0))),
@@ -618,25 +619,25 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         e.value(9, T::DATA, "$SDS", 0x40000, |v| bump(v, 30))
     }),
     mutation("$SII: key", Rule::SecurityIndex, |e| {
-        e.value(9, T::INDEX_ROOT, "$SII", 32, |v| bump(v, 16))
+        e.first_entry(9, "$SII", |v| bump(v, 16))
     }),
     mutation("$SII: hash", Rule::SecurityIndex, |e| {
-        e.value(9, T::INDEX_ROOT, "$SII", 32, |v| bump(v, 20))
+        e.first_entry(9, "$SII", |v| bump(v, 20))
     }),
     mutation("$SII: offset", Rule::SecurityIndex, |e| {
-        e.value(9, T::INDEX_ROOT, "$SII", 32, |v| bump(v, 28))
+        e.first_entry(9, "$SII", |v| bump(v, 28))
     }),
     mutation("$SII: length", Rule::SecurityIndex, |e| {
-        e.value(9, T::INDEX_ROOT, "$SII", 32, |v| bump(v, 36))
+        e.first_entry(9, "$SII", |v| bump(v, 36))
     }),
     mutation("$SDH: key", Rule::SecurityIndex, |e| {
-        e.value(9, T::INDEX_ROOT, "$SDH", 32, |v| bump(v, 16))
+        e.first_entry(9, "$SDH", |v| bump(v, 16))
     }),
     mutation("$SDH: id", Rule::SecurityIndex, |e| {
-        e.value(9, T::INDEX_ROOT, "$SDH", 32, |v| bump(v, 28))
+        e.first_entry(9, "$SDH", |v| bump(v, 28))
     }),
     mutation("$SDH: order", Rule::IndexOrder, |e| {
-        e.value(9, T::INDEX_ROOT, "$SDH", 32, |v| v[19] = 0xff)
+        e.first_entry(9, "$SDH", |v| v[19] = 0xff)
     }),
     // System files.
     mutation("system: name", Rule::SystemFile, |e| {
@@ -712,7 +713,7 @@ fn standard(editor: &mut Editor, at: usize) {
 
 fn view(editor: &mut Editor, path: &str, name: &str, at: usize) {
     let number = editor.find(path).record();
-    editor.value(number, T::INDEX_ROOT, name, at, |value| bump(value, 0));
+    editor.first_entry(number, name, |entry| bump(entry, at));
 }
 
 /// Changes the first descriptor and its copy.
@@ -727,8 +728,18 @@ fn runs(attribute: &mut [u8]) -> &mut [u8] {
     &mut attribute[start..]
 }
 
+/// Puts the clusters of the first run elsewhere, or nowhere.
+fn set_run(attribute: &mut [u8], lcn: Option<u64>) {
+    let clusters = u64::from_le_bytes(*attribute[24..].first_chunk().unwrap()) + 1;
+    let mut encoded = Vec::new();
+    encode(&[Run { lcn, clusters }], &mut encoded);
+    let runs = runs(attribute);
+    runs.fill(0);
+    runs[..encoded.len()].copy_from_slice(&encoded);
+}
+
 fn extension(editor: &Editor) -> u64 {
-    let number = editor.find(ISLANDS).record();
+    let number = editor.find(LINKED).record();
     let full = editor.volume().load(number).unwrap().unwrap();
     full.extensions[0]
 }
