@@ -11,6 +11,7 @@ mod read;
 mod record;
 mod reference;
 mod runs;
+mod verify;
 mod write;
 
 pub use attribute::{AttributeType, Namespace};
@@ -21,6 +22,7 @@ pub use read::{
 };
 pub use record::RecordFlags;
 pub use reference::FileReference;
+pub use verify::{Finding, Rule, Severity, VerifiedVolume, verify};
 pub use write::{
     FileId, NameId, ObjectMetadata, VolumeOptions, VolumeSize, VolumeSummary, VolumeWriter,
 };
