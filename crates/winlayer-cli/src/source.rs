@@ -53,11 +53,14 @@ impl FromStr for Source {
 
 /// Such text means no image in a registry.
 fn can_only_be_a_path(text: &str) -> bool {
-    let drive = matches!(text.as_bytes(), [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic());
+    let drive =
+        matches!(text.as_bytes(), [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic());
     let lower = text.to_ascii_lowercase();
     drive
         || text.starts_with(['/', '\\'])
-        || ["./", "../", ".\\", "..\\"].iter().any(|start| text.starts_with(start))
+        || ["./", "../", ".\\", "..\\"]
+            .iter()
+            .any(|start| text.starts_with(start))
         || ENDINGS.iter().any(|ending| lower.ends_with(ending))
 }
 
@@ -74,7 +77,14 @@ mod tests {
 
     #[test]
     fn paths_are_disks() {
-        for text in ["./image.img", "/dev/sda", r"C:\disks\a.img", r"..\a", "gone.VHDX", "Cargo.toml"] {
+        for text in [
+            "./image.img",
+            "/dev/sda",
+            r"C:\disks\a.img",
+            r"..\a",
+            "gone.VHDX",
+            "Cargo.toml",
+        ] {
             assert_eq!(disk(text), Some(text.into()), "{text}");
         }
         assert_eq!(disk("disk:oci:odd"), Some("oci:odd".into()));

@@ -46,6 +46,7 @@ use winlayer_metadata::ReparseTag;
 use winlayer_ntfs::{NtfsObject, Volume};
 use winlayer_vhdx::Partition;
 
+use self::{cache::BlockCache, container::Container, partition::Found};
 pub use self::{
     cat::cat_disk,
     container::DiskFormat,
@@ -54,7 +55,6 @@ pub use self::{
     list::list_disk,
     verify::{VerifiedDisk, VerifiedFile, VerifiedVolume, verify_disk},
 };
-use self::{cache::BlockCache, container::Container, partition::Found};
 use crate::{Error, Result};
 
 /// A disk file: the bare bytes of an NTFS volume or of a disk, VHDX with the parents it names, or fixed VHD.

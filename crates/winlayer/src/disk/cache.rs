@@ -100,10 +100,7 @@ impl<D: Read + Seek> Read for BlockCache<D> {
             self.inner.seek(SeekFrom::Start(self.position))?;
             self.inner.read(out)?
         } else {
-            let (number, inside) = (
-                self.position / BLOCK as u64,
-                self.position % BLOCK as u64,
-            );
+            let (number, inside) = (self.position / BLOCK as u64, self.position % BLOCK as u64);
             let block = self.block(number)?;
             let bytes = block.get(inside as usize..).unwrap_or_default();
             let count = bytes.len().min(out.len());

@@ -21,7 +21,12 @@ pub fn cat_disk(disk: &DiskFile, path: &str, out: &mut dyn Write) -> Result<()> 
     let place = DiskPlace::parse(path)?;
     let mut open = disk.open()?;
     let (object, path) = place.find(&mut open, disk)?;
-    let refuse = |what: String, hint| Err(Error::refused(format!("\"{}\" {what}", escape(&path)), hint));
+    let refuse = |what: String, hint| {
+        Err(Error::refused(
+            format!("\"{}\" {what}", escape(&path)),
+            hint,
+        ))
+    };
     let name = match &place.stream {
         Some(stream) => {
             let mut streams = object.streams.iter().filter(|known| !known.is_content());

@@ -30,12 +30,16 @@ pub(super) fn layer_path(path: &str, name: &str) -> Result<LayerPath, Loss> {
     if matches!(name, "" | "." | "..") || name.contains('/') {
         return Err(Loss::Name("it leads elsewhere".to_owned()));
     }
-    LayerPath::parse(&format!("Files/{path}")).map_err(|error| Loss::Name(rule_of(&error.to_string())))
+    LayerPath::parse(&format!("Files/{path}"))
+        .map_err(|error| Loss::Name(rule_of(&error.to_string())))
 }
 
 /// The rule without the name before it.
 fn rule_of(error: &str) -> String {
-    error.rsplit_once("\" ").map_or(error, |(_, rule)| rule).to_owned()
+    error
+        .rsplit_once("\" ")
+        .map_or(error, |(_, rule)| rule)
+        .to_owned()
 }
 
 /// What a layer can hold of the object; what it cannot is added to `lost`. Content is not looked at.
@@ -68,7 +72,11 @@ pub(super) fn describe(
 }
 
 fn note_what_has_no_place(object: &NtfsObject, kind: &ObjectKind, path: &str, lost: &mut Losses) {
-    if object.names.iter().any(|name| name.namespace == Namespace::DOS) {
+    if object
+        .names
+        .iter()
+        .any(|name| name.namespace == Namespace::DOS)
+    {
         lost.add(Loss::ShortName, path);
     }
     if object.object_id.is_some() {
@@ -101,7 +109,10 @@ fn reparse(object: &NtfsObject, path: &str, lost: &mut Losses) -> Option<Reparse
         tag => {
             // A file that stands in for another one is left out as a whole.
             if stands_in(object).is_none() || object.kind == NtfsKind::Directory {
-                lost.add(Loss::Reparse(format!("layers have none of kind {tag}")), path);
+                lost.add(
+                    Loss::Reparse(format!("layers have none of kind {tag}")),
+                    path,
+                );
             }
             return None;
         }
@@ -114,7 +125,10 @@ fn reparse(object: &NtfsObject, path: &str, lost: &mut Losses) -> Option<Reparse
             Some(made)
         }
         Err(error) => {
-            lost.add(Loss::Reparse(format!("its target does not fit a layer: {error}")), path);
+            lost.add(
+                Loss::Reparse(format!("its target does not fit a layer: {error}")),
+                path,
+            );
             None
         }
     }
@@ -124,7 +138,10 @@ fn extended_attributes(object: &NtfsObject, path: &str, lost: &mut Losses) -> Ex
     let list = match &object.extended_attributes {
         Ok(list) => list,
         Err(why) => {
-            lost.add(Loss::ExtendedAttributes(format!("they are damaged: {why}")), path);
+            lost.add(
+                Loss::ExtendedAttributes(format!("they are damaged: {why}")),
+                path,
+            );
             return ExtendedAttributes::default();
         }
     };
@@ -182,7 +199,18 @@ mod tests {
     #[test]
     fn names_that_lead_elsewhere_or_mean_something_are_left_out() {
         for name in [
-            "..", ".", "", "a/b", r"a\b", "a:b", "a\0D800", ".wh.a", ".wh..wh..opq", "a.$wcidirs$", "a\nb", "a*",
+            "..",
+            ".",
+            "",
+            "a/b",
+            r"a\b",
+            "a:b",
+            "a\0D800",
+            ".wh.a",
+            ".wh..wh..opq",
+            "a.$wcidirs$",
+            "a\nb",
+            "a*",
         ] {
             assert!(refused(name), "{name:?}");
         }
@@ -196,6 +224,9 @@ mod tests {
         let Err(Loss::Name(why)) = layer_path("a:b", "a:b") else {
             panic!("not refused")
         };
-        assert_eq!(why, "has a ':', which is only allowed before the name of a stream");
+        assert_eq!(
+            why,
+            "has a ':', which is only allowed before the name of a stream"
+        );
     }
 }

@@ -114,7 +114,11 @@ pub struct ExtractedDisk {
 /// # Errors
 ///
 /// The file is no disk, has no NTFS volume or a damaged one; `root` is not free, or cannot be written.
-pub fn extract_disk(disk: &DiskFile, root: &Path, options: &ExtractOptions) -> Result<ExtractedDisk> {
+pub fn extract_disk(
+    disk: &DiskFile,
+    root: &Path,
+    options: &ExtractOptions,
+) -> Result<ExtractedDisk> {
     let begun = Instant::now();
     let root = std::path::absolute(root)
         .map_err(|error| Error::io(format!("find {}", root.display()), error))?;
@@ -131,12 +135,10 @@ pub fn extract_disk(disk: &DiskFile, root: &Path, options: &ExtractOptions) -> R
         }
         DiskTarget::Tar => write_tar(disk, &layer, &root, options),
     };
-    if let Some(observer) = &options.observer {
-        observer.disk_finished();
-    }
     let (read, mut warnings) = extracted?;
     warnings.splice(..0, layer.warnings());
     if let Some(observer) = &options.observer {
+        observer.disk_finished();
         warnings.iter().for_each(|text| observer.warning(text));
     }
     let sum = |each: fn(&winlayer_tar::LayerSummary) -> u64| -> u64 {

@@ -121,7 +121,12 @@ impl DiskFinding {
                 found.to_string(),
             ),
             VhdxError::Io { .. } | VhdxError::OpenFile { .. } => return None,
-            other => Self::error("the file", "VHDX", "a disk that can be opened", other.to_string()),
+            other => Self::error(
+                "the file",
+                "VHDX",
+                "a disk that can be opened",
+                other.to_string(),
+            ),
         })
     }
 

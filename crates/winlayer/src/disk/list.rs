@@ -23,7 +23,11 @@ use crate::{
 /// # Errors
 ///
 /// The file is no disk, has no NTFS volume or a damaged one; the path does not exist.
-pub fn list_disk(disk: &DiskFile, path: Option<&str>, recursive: bool) -> Result<Vec<ListedObject>> {
+pub fn list_disk(
+    disk: &DiskFile,
+    path: Option<&str>,
+    recursive: bool,
+) -> Result<Vec<ListedObject>> {
     let place = DiskPlace::parse(path.unwrap_or_default())?;
     if place.stream.is_some() {
         let what = "streams cannot be listed; print one with cat";
@@ -58,7 +62,10 @@ fn list_below(
 }
 
 fn listed(object: &NtfsObject, path: String) -> ListedObject {
-    let reparse = object.reparse.as_ref().and_then(|point| point.as_ref().ok());
+    let reparse = object
+        .reparse
+        .as_ref()
+        .and_then(|point| point.as_ref().ok());
     ListedObject {
         path,
         kind: match (object.kind, reparse) {
@@ -82,7 +89,8 @@ fn spelling<'a>(object: &'a NtfsObject, name: &'a str) -> &'a str {
     let long = |known: &&ObjectName| known.namespace != Namespace::DOS;
     let mut names = object.names.iter().filter(long);
     let same = names.clone().find(|known| Upcase::eq(&known.name, name));
-    same.or_else(|| names.next()).map_or(name, |known| &known.name)
+    same.or_else(|| names.next())
+        .map_or(name, |known| &known.name)
 }
 
 /// A place on a volume that somebody asked for.
@@ -102,7 +110,11 @@ impl DiskPlace {
     }
 
     /// The object, and its path as the volume spells it.
-    pub(super) fn find(&self, open: &mut OpenDisk, disk: &DiskFile) -> Result<(NtfsObject, String)> {
+    pub(super) fn find(
+        &self,
+        open: &mut OpenDisk,
+        disk: &DiskFile,
+    ) -> Result<(NtfsObject, String)> {
         let find = |open: &mut OpenDisk| -> Result<Option<_>> {
             let mut object = open.volume.object(open.volume.root())?;
             let (mut asked, mut path) = (String::new(), String::new());

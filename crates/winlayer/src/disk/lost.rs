@@ -34,9 +34,12 @@ impl Loss {
         match self {
             Self::Name(why) => format!("objects are left out, a layer cannot have the name: {why}"),
             Self::Twin => {
-                "objects are left out, another name in the directory differs only in case".to_owned()
+                "objects are left out, another name in the directory differs only in case"
+                    .to_owned()
             }
-            Self::Content(why) => format!("objects are left out, the content cannot be read: {why}"),
+            Self::Content(why) => {
+                format!("objects are left out, the content cannot be read: {why}")
+            }
             Self::Stream(why) => format!("streams are left out: {why}"),
             Self::ExtendedAttributes(why) => format!("objects lose extended attributes: {why}"),
             Self::AttributeFlags => {

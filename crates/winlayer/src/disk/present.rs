@@ -66,7 +66,8 @@ impl<D: Read + Seek, W: Write> Presenter<'_, D, W> {
     fn root(&mut self) -> Result<()> {
         let root = self.volume.object(self.volume.root())?;
         let in_layer = LayerPath::parse("Files");
-        let in_layer = in_layer.map_err(|error| Error::refused_entry("Files", error.to_string()))?;
+        let in_layer =
+            in_layer.map_err(|error| Error::refused_entry("Files", error.to_string()))?;
         let place = Place {
             on_disk: String::new(),
             in_layer,
@@ -172,7 +173,9 @@ impl<D: Read + Seek, W: Write> Presenter<'_, D, W> {
         }
         match self.volume.stream(object, "") {
             Ok(_) => Ok(None),
-            Err(NtfsError::Unsupported { what, .. }) => Ok(Some(format!("{what} is not supported"))),
+            Err(NtfsError::Unsupported { what, .. }) => {
+                Ok(Some(format!("{what} is not supported")))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -182,7 +185,8 @@ impl<D: Read + Seek, W: Write> Presenter<'_, D, W> {
             let size = match self.volume.stream(object, name) {
                 Ok(stream) => stream.size(),
                 Err(NtfsError::Unsupported { what, .. }) => {
-                    self.lost.add(Loss::Stream(format!("{what} is not supported")), path);
+                    self.lost
+                        .add(Loss::Stream(format!("{what} is not supported")), path);
                     continue;
                 }
                 Err(error) => return Err(error.into()),

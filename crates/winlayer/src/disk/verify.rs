@@ -102,10 +102,10 @@ pub fn verify_disk(
         files: files.then(Vec::new),
     };
     let verified = verifier.run();
+    let (kind, partition, volume) = verified.map_err(|error| error.on_disk(&disk.path))?;
     if let Some(observer) = observer {
         observer.disk_finished();
     }
-    let (kind, partition, volume) = verified.map_err(|error| error.on_disk(&disk.path))?;
     Ok(VerifiedDisk {
         disk: disk.path.clone(),
         kind,
@@ -315,7 +315,8 @@ impl Verifier<'_> {
                 hashes.insert(record, digest);
             }
         }
-        if let (Some(files), Some(digest), ObjectKind::File) = (&mut self.files, digest, object.kind)
+        if let (Some(files), Some(digest), ObjectKind::File) =
+            (&mut self.files, digest, object.kind)
         {
             files.push(VerifiedFile {
                 path: path.to_owned(),
