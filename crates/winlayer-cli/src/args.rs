@@ -1,10 +1,12 @@
 //! What may be typed, and the help for it.
 
 mod disk;
+mod extract;
 mod machine;
 mod registry;
 
-pub(crate) use disk::{DiskArgs, ExtractArgs};
+pub(crate) use disk::BlankArgs;
+pub(crate) use extract::{DiskArgs, ExtractArgs};
 pub(crate) use registry::{RegArgs, RegDiffArgs};
 
 #[cfg(windows)]
@@ -75,6 +77,7 @@ pub(crate) enum Command {
     Layer(LayerArgs),
     Doctor(DoctorArgs),
     Selftest(SelftestArgs),
+    Blank(BlankArgs),
     Sample(SampleArgs),
     Demo(DemoArgs),
     Completions(CompletionsArgs),
@@ -195,6 +198,7 @@ When unpacking fails, a store keeps only layers that are whole and verified, for
 Examples:
   winlayer unpack mcr.microsoft.com/windows/nanoserver:ltsc2022 store
   winlayer unpack oci:layout:latest image.vhdx --to vhdx
+  winlayer unpack oci:layout:latest disks --to vhdx --per-layer
   winlayer unpack oci:layout:latest tree --to tree --metadata tree.jsonl
   winlayer unpack oci-archive:image.tar layer2.tar --to tar --layer 2")]
 pub(crate) struct UnpackArgs {
@@ -218,6 +222,9 @@ pub(crate) struct UnpackArgs {
     /// With --to vhdx or ntfs: the volume's label
     #[arg(long, value_name = "TEXT")]
     label: Option<String>,
+    /// With --to vhdx: DEST is a store with one disk a layer, each holding what its layer changes on the disk below
+    #[arg(long)]
+    per_layer: bool,
     /// With --to tree, vhdx or ntfs: take UtilityVM/Files instead of Files
     #[arg(long)]
     utility_vm: bool,
@@ -263,6 +270,7 @@ impl UnpackArgs {
             ("--size", self.size.is_some()),
             ("--label", self.label.is_some()),
         ];
+        let only_vhdx = [("--per-layer", self.per_layer)];
         let only_tar = [("--layer", self.layer.is_some())];
         let only_hcs = [("--hcs-family", self.hcs_family.is_some())];
         let to = self.to.unwrap_or(DEFAULT_TARGET);
@@ -274,6 +282,9 @@ impl UnpackArgs {
         }
         if !matches!(to, To::Vhdx | To::Ntfs) {
             refuse(only_disk, "vhdx or ntfs")?;
+        }
+        if to != To::Vhdx {
+            refuse(only_vhdx, "vhdx")?;
         }
         if to != To::Tar {
             refuse(only_tar, "tar")?;
@@ -288,6 +299,7 @@ impl UnpackArgs {
                 metadata: self.metadata.clone(),
                 utility_vm: self.utility_vm,
             },
+            To::Vhdx if self.per_layer => Target::LayerDisks(self.disk()?),
             To::Vhdx => Target::Vhdx(self.disk()?),
             To::Ntfs => Target::Ntfs(self.disk()?),
             To::Tar => Target::Tar { layer: self.layer },

@@ -1,5 +1,6 @@
 //! One module for each command.
 
+mod blank;
 mod cat;
 mod chain;
 mod completions;
@@ -42,6 +43,7 @@ pub(crate) fn run(command: &Command, output: &mut Output) -> Result<bool, Failur
         Command::Layer(args) => layer::run(args, output),
         Command::Doctor(args) => return doctor::run(args, output),
         Command::Selftest(args) => return selftest::run(args, output),
+        Command::Blank(args) => blank::run(args, output),
         Command::Sample(args) => sample::run(args, output),
         Command::Demo(args) => demo::run(args, output),
         Command::Completions(args) => completions::run(args, output),

@@ -112,6 +112,11 @@ impl<D: Read + Seek> Volume<D> {
         self.device.into_inner()
     }
 
+    /// Sectors before the volume on its disk, as the boot sector says.
+    pub(crate) fn hidden_sectors(&self) -> u32 {
+        self.geometry.hidden_sectors
+    }
+
     /// Finds the file records, and reads nothing else.
     pub(crate) fn locate(mut device: Device<D>) -> Result<Self> {
         let mut boot = [0; SECTOR];

@@ -64,7 +64,10 @@ pub use report::{
 pub use sample::{SampleOptions, write_sample};
 pub use selftest::{SelftestOptions, SelftestReport, SelftestStep, selftest};
 pub use store::{ImageRecord, LayerStore, StoreKind};
-pub use target::tree::verify_tree;
+pub use target::{
+    disk::{BlankDisks, write_blank_disk},
+    tree::verify_tree,
+};
 pub use unpack::unpack_windows_image;
 pub use uvm::{
     UvmBootEntry, UvmBootFiles, locate_unprocessed_uvm_boot_files, locate_uvm_boot_files,

@@ -39,6 +39,9 @@ pub enum Target {
     Ntfs(DiskOptions),
     /// The same on a disk that Windows, Hyper-V and QEMU attach: a dynamic VHDX with a partition table.
     Vhdx(DiskOptions),
+    /// One disk per layer, each holding only what its layer changes on top of the disk of the layer below, in a
+    /// [`LayerStore`](crate::LayerStore) of that kind at the root, which is made when missing.
+    LayerDisks(DiskOptions),
     /// One Windows layer tar, written to the file the root names.
     Tar {
         /// Only this layer, counted from 1 (the base), instead of all of them merged.
@@ -78,7 +81,7 @@ impl Target {
             Self::Folder => "folder",
             Self::Hcs { .. } => "hcs",
             Self::Ntfs(_) => "ntfs",
-            Self::Vhdx(_) => "vhdx",
+            Self::Vhdx(_) | Self::LayerDisks(_) => "vhdx",
             Self::Tree { .. } => "tree",
             Self::Tar { .. } => "tar",
         }

@@ -150,8 +150,11 @@ impl<D: Read + Seek> Verifier<'_, D> {
             .is_none_or(|ids| ids.contains(&id));
         if (id == 0 && !own) || (id != 0 && !known) {
             let expected = "the id of a descriptor in $Secure";
-            self.sink
-                .report(place(), Rule::SecurityId, expected, id.to_string());
+            let rule = match id == 0 && number < system::FIRST_UNUSED.into() {
+                true => Rule::SystemSecurity,
+                false => Rule::SecurityId,
+            };
+            self.sink.report(place(), rule, expected, id.to_string());
         }
     }
 

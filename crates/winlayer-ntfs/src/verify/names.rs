@@ -28,8 +28,9 @@ pub(crate) struct Known {
     key: u64,
     /// Over the four times.
     times: u32,
-    /// Over sizes, attribute word and tag.
+    /// Over sizes and attribute word.
     facts: u32,
+    tag_or_ea_size: u32,
     directory: u64,
     file: FileReference,
 }
@@ -47,8 +48,10 @@ impl Known {
             times: state.hash_one(facts.times) as u32,
             facts: state.hash_one(Facts {
                 times: [0; 4],
+                tag_or_ea_size: 0,
                 ..*facts
             }) as u32,
+            tag_or_ea_size: facts.tag_or_ea_size,
             directory: directory.record(),
             file,
         }
@@ -247,14 +250,19 @@ impl<D: Read + Seek> Verifier<'_, D> {
         if name.file.record() < system::FIRST_UNUSED.into() {
             return;
         }
-        for (rule, what, expected, found) in [
+        // Tags have more than 16 bits, packed lengths have not.
+        let tag = match name.tag_or_ea_size.max(entry.tag_or_ea_size) >> 16 {
+            0 => (Rule::EntryEaSize, "length of extended attributes"),
+            _ => (Rule::EntryFacts, "reparse tag"),
+        };
+        for ((rule, what), expected, found) in [
             (
-                Rule::EntryFacts,
-                "sizes, attribute word and tag",
+                (Rule::EntryFacts, "sizes and attribute word"),
                 name.facts,
                 entry.facts,
             ),
-            (Rule::EntryTimes, "times", name.times, entry.times),
+            ((Rule::EntryTimes, "times"), name.times, entry.times),
+            (tag, name.tag_or_ea_size, entry.tag_or_ea_size),
         ] {
             if expected != found {
                 let place = Place::Record(name.file.record());

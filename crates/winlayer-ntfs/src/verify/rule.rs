@@ -137,6 +137,8 @@ rules! {
     EntryFacts Error "facts in an entry",
     /// The times in an entry are those of the file.
     EntryTimes Note "times in an entry",
+    /// An entry has the packed length of the extended attributes of the file. The ntfs-3g driver leaves it out.
+    EntryEaSize Note "length of extended attributes in an entry",
     /// The facts beside a file's own name are those of the file.
     NameFacts Note "facts beside a name",
     /// Every directory has one parent and is reached from the root.
@@ -177,6 +179,8 @@ rules! {
     EaList Error "extended attributes",
     /// Every file has a security descriptor: an id that exists, or one of its own.
     SecurityId Error "security ids",
+    /// System files have one too. The ntfs-3g driver takes it from `$MFT`.
+    SystemSecurity Note "security ids of system files",
     /// `$SII`, `$SDH` and `$SDS` have the same descriptors.
     SecurityIndex Error "indexes of descriptors",
     /// The hash of a descriptor is right.

@@ -8,6 +8,7 @@
 //! Files/… UtilityVM/Files/…   framed files; a directory D has a sidecar D.$wcidirs$
 //! Hives/…                     plain files
 //! tombstones.txt              what the layers below lose (not in a base)
+//! Hives/*_Base layout         the registry as the layer leaves it
 //! bcd.bak bcd.log.bak …       untouched copies of what the platform edits
 //! layer.json layerchain.json layer-index.jsonl
 //! ```
@@ -16,6 +17,7 @@
 //! it, as hcsshim's does.
 
 mod assembly;
+mod base_hives;
 mod below;
 mod framing;
 mod implicit;
@@ -33,6 +35,8 @@ use winlayer_sys::Dir;
 use winlayer_tar::{LayerReader, LayerRole, LayerSummary};
 
 pub(crate) use assembly::{Assembly, TransportFolder};
+#[cfg(windows)]
+pub(crate) use base_hives::is_made_by_the_platform;
 pub(crate) use below::{Below, PublishedLayer};
 #[cfg(any(windows, test))]
 pub(crate) use framing::is_sidecar;
@@ -173,6 +177,8 @@ pub(crate) fn finish(
         let name = assembly.tombstones_file();
         tombstones::write(dir, name, &tombstones, &mut index)?;
     }
+    let parent = parents.last().map(std::sync::Arc::as_ref);
+    warnings.extend(assembly.base_hives(&names, parent, &mut index)?);
     index.finish()?;
 
     let record = LayerRecord {
@@ -229,7 +235,7 @@ fn directories_of(
     Ok(())
 }
 
-fn record(
+pub(crate) fn record(
     layer: &Layer,
     parents: &[std::sync::Arc<PublishedLayer>],
     summary: &LayerSummary,
@@ -259,8 +265,31 @@ fn record(
         utility_vm_from: None,
         hard_links,
         implicit_directories: Vec::new(),
+        unfinished: Vec::new(),
         warnings: Vec::new(),
     }
+}
+
+/// What Windows makes when it finishes a layer and nobody else can: its disks are more than empty ones, and the utility VM boots
+/// from what it knows of them.
+pub(crate) fn unfinished(record: &LayerRecord) -> Vec<String> {
+    let base: &[&str] = match record.role {
+        Role::Base => &["blank-base.vhdx", "blank.vhdx"],
+        Role::Diff => &[],
+    };
+    let utility_vm: &[&str] = match record.utility_vm {
+        true => &[
+            "UtilityVM/SystemTemplateBase.vhdx",
+            "UtilityVM/SystemTemplate.vhdx",
+            "UtilityVM/Files/EFI/Microsoft/Boot/BCD",
+        ],
+        false => &[],
+    };
+    [base, utility_vm]
+        .concat()
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 /// `plain` of the directories are in no layer below either.
