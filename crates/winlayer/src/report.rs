@@ -1,6 +1,11 @@
 //! What a caller asks for ([`UnpackOptions`]), watches ([`Observer`]) and gets ([`UnpackedImage`]).
 
-use std::{fmt, num::NonZero, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    num::NonZero,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use serde::Serialize;
 use winlayer_image::{Layer, Platform};
@@ -97,6 +102,14 @@ pub trait Observer: Send + Sync {
     fn layer_finished(&self, layer: &Layer, reused: bool) {
         let _ = (layer, reused);
     }
+
+    /// Reading of a disk begins: some `bytes` are stored in it; `progress` counts while it lasts.
+    fn disk_started(&self, disk: &Path, bytes: u64, progress: Arc<Progress>) {
+        let _ = (disk, bytes, progress);
+    }
+
+    /// The disk begun last was read.
+    fn disk_finished(&self) {}
 
     /// Something slow other than reading a layer begins, for example
     /// "waiting for another winlayer to finish layer 2".
