@@ -43,7 +43,7 @@ pub use self::{
 };
 pub(crate) use self::{
     collect::{CONFIG, LOGS, MOST_LOG_BYTES, Wanted, collect},
-    merged::changes_nothing,
+    merged::{changes_nothing, too_large},
 };
 use crate::Error;
 

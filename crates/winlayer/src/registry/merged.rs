@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use winlayer_hive::{Hive, HiveError, KeySemantics, PagedSource};
+use winlayer_hive::{Hive, HiveError, KeySemantics, PagedSource, Source as _};
 use winlayer_metadata::Upcase;
 use winlayer_tar::{AlternateStream, Body, LayerPath, Object, ObjectKind};
 
@@ -76,6 +76,11 @@ impl<'s> MergedHives<'s> {
         let base = part(hive, 0, true, entry, base)?;
         let deltas = self.deltas.iter().rev().filter(|part| part.hive == hive);
         let parts: Vec<&Part> = std::iter::once(&base).chain(deltas).collect();
+        if let Some(why) = too_large(parts.iter().map(|part| part.source.size())) {
+            let warning = not_merged(&base, &why);
+            self.warnings.push(warning);
+            return Ok(None);
+        }
         let merge = |parts: &[&Part]| View::open(parts)?.overlay.to_bytes();
         let error = match merge(&parts) {
             Ok(bytes) => return Ok(Some(bytes)),
@@ -199,6 +204,17 @@ fn part(hive: RegistryHive, layer: usize, is_whole: bool, entry: &str, file: Fil
         entry: entry.to_owned(),
         source: Arc::new(source),
         logs: Arc::default(),
+    })
+}
+
+/// Hives are merged in memory; those of Windows have 200 MiB together at most.
+const MOST_MERGED_BYTES: u64 = 512 << 20;
+
+/// Why hives of these sizes are not merged, if they are not.
+pub(crate) fn too_large(sizes: impl Iterator<Item = u64>) -> Option<String> {
+    let together = sizes.fold(0, u64::saturating_add);
+    (together > MOST_MERGED_BYTES).then(|| {
+        format!("{together} bytes of hives are more than are merged, at most {MOST_MERGED_BYTES}")
     })
 }
 

@@ -15,7 +15,7 @@ use std::{
     io::{self, BufReader, Read, Write as _},
 };
 
-use winlayer_hive::{Hive, HiveError, Overlay, PagedSource};
+use winlayer_hive::{Hive, HiveError, Overlay, PagedSource, Source as _};
 use winlayer_metadata::backup_stream::{BackupStreamReader, StreamId};
 use winlayer_sys::{Dir, FileKind};
 
@@ -28,7 +28,7 @@ use crate::{
     Error, Result,
     error::escape,
     layer_names::{LayerNames, NameKind},
-    registry::{CONFIG, LOGS, MOST_LOG_BYTES, RegistryHive, changes_nothing, describe},
+    registry::{CONFIG, LOGS, MOST_LOG_BYTES, RegistryHive, changes_nothing, describe, too_large},
 };
 
 const HIVES: &str = "Hives";
@@ -199,6 +199,10 @@ fn merge(
     let [base, again] = [base, again].map(PagedSource::new);
     let (base, again) = (base.map_err(failed)?, again.map_err(failed)?);
     let delta = delta.map(PagedSource::new).transpose().map_err(failed)?;
+    let sizes = [Some(base.size()), delta.as_ref().map(PagedSource::size)];
+    if let Some(why) = too_large(sizes.into_iter().flatten()) {
+        return Ok(Err(why));
+    }
     let merged = || {
         let delta = delta.map(Hive::from_source).transpose()?;
         let delta = match delta {
