@@ -207,7 +207,7 @@ fn part(hive: RegistryHive, layer: usize, is_whole: bool, entry: &str, file: Fil
     })
 }
 
-/// Hives are merged in memory; those of Windows have 200 MiB together at most.
+/// Hives are merged in memory; the largest of Windows, SOFTWARE, has some 100 MiB.
 const MOST_MERGED_BYTES: u64 = 512 << 20;
 
 /// Why hives of these sizes are not merged, if they are not.
