@@ -234,7 +234,7 @@ fn base() -> Vec<Item> {
         file("Files/Data/sub/c", "c"),
         file("Files/empty", ""),
         junction("Files/Link"),
-        file("Files/large", &"0123456789abcdef".repeat(60_000)),
+        file("Files/large", "0123456789abcdef".repeat(60_000)),
         dir("Files/Windows"),
         dir("Files/Windows/System32"),
         dir(CONFIG),
@@ -254,10 +254,10 @@ fn utility_vm(what: &str) -> Vec<Item> {
         dir("UtilityVM/Files/EFI"),
         dir("UtilityVM/Files/EFI/Microsoft"),
         dir(BOOT),
-        file(&format!("{BOOT}/BCD"), &format!("regf {what}")),
+        file(&format!("{BOOT}/BCD"), format!("regf {what}")),
         file(&format!("{BOOT}/bootmgfw.efi"), "boot manager"),
-        file("UtilityVM/Files/ntdll.dll", &format!("code {what}")),
-        file("UtilityVM/Files/kernel32.dll", &format!("code {what}")),
+        file("UtilityVM/Files/ntdll.dll", format!("code {what}")),
+        file("UtilityVM/Files/kernel32.dll", format!("code {what}")),
     ]
 }
 
