@@ -1,7 +1,7 @@
 //! Volumes of mkntfs and the ntfs-3g driver: what was put in comes out.
 #![cfg(target_os = "linux")]
 
-mod support;
+mod ntfs3g;
 
 use std::{
     collections::BTreeSet,
@@ -9,7 +9,7 @@ use std::{
     io::{Read, Seek, SeekFrom},
 };
 
-use support::{
+use ntfs3g::{
     driver::{self, Image},
     town::{self, Scale},
 };

@@ -1,11 +1,11 @@
 //! Volumes of other writers are sound.
 #![cfg(target_os = "linux")]
 
-mod support;
+mod ntfs3g;
 
 use std::{fs, process::Command};
 
-use support::{
+use ntfs3g::{
     driver::{Image, run},
     town::{self, Scale},
 };

@@ -206,7 +206,7 @@ impl<D: Read + Seek> Verifier<'_, D> {
             return Ok(None);
         };
         let value = match record.need(AttributeType::DATA, "") {
-            Ok(data) => self.volume.value(data, number.into()),
+            Ok(data) => self.value(data, number.into()),
             Err(error) => Err(error),
         };
         self.sink.check(Rule::SystemFile, value)
@@ -294,7 +294,7 @@ impl<D: Read + Seek> Verifier<'_, D> {
             return Ok(());
         };
         let bitmap = match record.need(AttributeType::BITMAP, "") {
-            Ok(bitmap) => self.volume.value(bitmap, 0),
+            Ok(bitmap) => self.value(bitmap, 0),
             Err(error) => Err(error),
         };
         let Some(bytes) = self.sink.check(Rule::RecordBitmap, bitmap)? else {

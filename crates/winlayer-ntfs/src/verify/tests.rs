@@ -2,6 +2,10 @@
 
 mod editor;
 mod mutations;
+#[cfg(target_os = "linux")]
+#[path = "../../tests/ntfs3g/mod.rs"]
+#[allow(missing_docs, reason = "made for the tests outside the crate")]
+mod ntfs3g;
 #[path = "../../tests/support/mod.rs"]
 #[allow(missing_docs, reason = "made for the tests outside the crate")]
 mod support;
@@ -76,7 +80,7 @@ fn every_damaged_field_of_our_volume_is_found() {
 #[cfg(target_os = "linux")]
 #[test]
 fn every_damaged_field_of_a_volume_of_the_driver_is_found() {
-    use support::town::{self, Scale};
+    use ntfs3g::town::{self, Scale};
     let (image, _) = town::build(Scale::SMALL);
     damage(image.bytes(), &[]);
 }
