@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, io::Cursor};
 
 use super::{Rule, verify};
 use editor::Editor;
-use mutations::{MUTATIONS, Mutation};
+use mutations::Mutation;
 use support::village;
 
 type Broken = BTreeMap<Rule, usize>;
@@ -33,12 +33,12 @@ fn broken(image: &[u8]) -> Broken {
 fn damage(image: Vec<u8>, absent: &[&str]) {
     let before = broken(&image);
     let mut editor = Editor::new(image);
-    let is_there = |mutation: &&Mutation| {
+    let is_there = |mutation: &&'static Mutation| {
         !absent
             .iter()
             .any(|absent| mutation.field.starts_with(absent))
     };
-    let mutations: Vec<_> = MUTATIONS.iter().filter(is_there).collect();
+    let mutations: Vec<_> = mutations::all().filter(is_there).collect();
     let missed: Vec<_> = mutations
         .iter()
         .filter_map(|mutation| miss(&mut editor, mutation, &before))
