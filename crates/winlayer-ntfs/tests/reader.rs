@@ -1,5 +1,11 @@
 //! Volumes of mkntfs and the ntfs-3g driver: what was put in comes out.
 #![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, not of a library"
+)]
 
 mod ntfs3g;
 
@@ -104,7 +110,7 @@ fn names(volume: &mut Volume<File>) {
 }
 
 fn streams(volume: &mut Volume<File>) {
-    let large: Vec<u8> = (0..3_000_000_u32).map(|n| (n * 7 >> 3) as u8).collect();
+    let large: Vec<u8> = (0..3_000_000_u32).map(|n| ((n * 7) >> 3) as u8).collect();
     assert_eq!(content(volume, "Windows/System32/KERNEL32.dll", ""), large);
     assert_eq!(content(volume, "Windows/win.ini", ""), b"[fonts]\r\n");
     assert_eq!(content(volume, "streams.txt", "small"), b"beside it");

@@ -1,4 +1,10 @@
 //! The fuzz targets' seeds, corpora when there are any, and random damage, as an ordinary test.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, not of a library"
+)]
 
 mod support;
 

@@ -1,5 +1,11 @@
 //! Volumes of other writers are sound.
 #![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, not of a library"
+)]
 
 mod ntfs3g;
 

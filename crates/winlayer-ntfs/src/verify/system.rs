@@ -9,6 +9,7 @@ use super::{Verifier, rule::Rule};
 use crate::{
     Place, RecordFlags, Result,
     attribute::{Attribute, AttributeType, Content},
+    definitions::attribute_definitions,
     format::{AttributeDefinition, VolumeInformation, system},
     read::{
         extents::Extents,
@@ -157,6 +158,17 @@ impl<D: Read + Seek> Verifier<'_, D> {
             let expected = format!("a definition of {kind}");
             self.sink
                 .report(place.clone(), Rule::AttributeDefinitions, expected, "none");
+        }
+        let ours = attribute_definitions();
+        let differing = bytes
+            .iter()
+            .zip(&ours)
+            .position(|(there, ours)| there != ours);
+        if let Some(at) = differing {
+            let expected = "the table of NTFS 3.1";
+            let found = format!("a difference at {at}");
+            self.sink
+                .report(place, Rule::DefinitionTable, expected, found);
         }
         Ok(())
     }

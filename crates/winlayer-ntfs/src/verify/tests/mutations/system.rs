@@ -90,6 +90,21 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     mutation("$AttrDef: type", Rule::AttributeDefinitions, |e| {
         e.value(4, T::DATA, "", 128, |v| bump(v, 0))
     }),
+    mutation("$AttrDef: display rule", Rule::DefinitionTable, |e| {
+        definition(e, 132)
+    }),
+    mutation("$AttrDef: collation", Rule::DefinitionTable, |e| {
+        definition(e, 136)
+    }),
+    mutation("$AttrDef: flags", Rule::DefinitionTable, |e| {
+        definition(e, 140)
+    }),
+    mutation("$AttrDef: least", Rule::DefinitionTable, |e| {
+        definition(e, 144)
+    }),
+    mutation("$AttrDef: most", Rule::DefinitionTable, |e| {
+        definition(e, 152)
+    }),
     mutation("$UpCase: ASCII", Rule::Upcase, |e| {
         e.value(10, T::DATA, "", 0, |v| bump(v, 2 * 0x61))
     }),
@@ -111,3 +126,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         e.attribute(7, T::DATA, "", |a| bump(a, 48))
     }),
 ];
+
+fn definition(editor: &mut Editor, at: usize) {
+    editor.value(4, T::DATA, "", at, |value| bump(value, 0));
+}
