@@ -126,6 +126,7 @@ impl<D: Read + Seek> Verifier<'_, D> {
             return Ok(());
         };
         let extents = Extents::of(&self.volume.geometry, attribute, value, number);
+        let extents = extents.and_then(Extents::whole);
         let Some(extents) = self.sink.check(Rule::Runs, extents)? else {
             return Ok(());
         };

@@ -13,7 +13,11 @@ mod support;
 use std::{collections::BTreeMap, io::Cursor};
 
 use super::{Rule, verify};
-use editor::Editor;
+use crate::{
+    AttributeType,
+    runs::{Run, encode},
+};
+use editor::{Editor, put};
 use mutations::Mutation;
 use support::village;
 
@@ -75,6 +79,41 @@ fn every_damaged_field_of_our_volume_is_found() {
     let image = village::build();
     assert_eq!(broken(&image), Broken::new());
     damage(image, &["object id", "$O:"]);
+}
+
+/// Sizes are only fields: neither memory nor time follows them.
+#[test]
+fn a_hole_of_petabytes_costs_nothing() {
+    let mut editor = Editor::new(village::build());
+    for (path, kind, name) in [
+        ("many", AttributeType::INDEX_ALLOCATION, "$I30"),
+        ("$Secure", AttributeType::DATA, "$SDS"),
+        ("$MFT", AttributeType::DATA, ""),
+        ("$LogFile", AttributeType::DATA, ""),
+        ("$Bitmap", AttributeType::DATA, ""),
+    ] {
+        let number = editor.find(path).record();
+        editor.attribute(number, kind, name, |attribute| {
+            let clusters = 1_u64 << 40;
+            let bytes = (clusters * 4096).to_le_bytes();
+            put(attribute, 24, (clusters - 1).to_le_bytes());
+            [40, 48, 56].map(|at| put(attribute, at, bytes));
+            let mut runs = Vec::new();
+            encode(
+                &[Run {
+                    lcn: None,
+                    clusters,
+                }],
+                &mut runs,
+            );
+            let start = usize::from(attribute[32]);
+            attribute[start..].fill(0);
+            attribute[start..start + runs.len()].copy_from_slice(&runs);
+        });
+        assert!(!broken(&editor.image).is_empty(), "{path}");
+        support::oracle::ntfs_read(&editor.image);
+        editor.undo();
+    }
 }
 
 #[cfg(target_os = "linux")]
