@@ -88,7 +88,7 @@ fn names(volume: &mut Volume<File>) {
     assert_eq!(found, expected);
     for number in 0..Scale::TOWN.names {
         let path = format!(r"\many/{}", town::name(number).to_uppercase());
-        let reference = volume.lookup(&path).unwrap().expect(&path);
+        let reference = volume.lookup(&path).unwrap().unwrap();
         let entry = entries.iter().find(|entry| entry.reference == reference);
         assert_eq!(entry.unwrap().name, town::name(number));
     }

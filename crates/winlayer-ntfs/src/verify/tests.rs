@@ -97,7 +97,9 @@ fn a_hole_of_petabytes_costs_nothing() {
             let clusters = 1_u64 << 40;
             let bytes = (clusters * 4096).to_le_bytes();
             put(attribute, 24, (clusters - 1).to_le_bytes());
-            [40, 48, 56].map(|at| put(attribute, at, bytes));
+            for at in [40, 48, 56] {
+                put(attribute, at, bytes);
+            }
             let mut runs = Vec::new();
             encode(
                 &[Run {
