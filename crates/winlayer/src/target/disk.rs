@@ -21,7 +21,10 @@ use winlayer_ntfs::{VolumeOptions, VolumeWriter};
 
 pub use self::blank::{BlankDisks, write_blank_disk};
 use self::{container::Container, ids::Ids, sink::VolumeSink};
-pub(crate) use self::{container::Kind, per_layer::DiskMaker};
+pub(crate) use self::{
+    container::Kind,
+    per_layer::{DiskMaker, LAYER_DISK},
+};
 use crate::{
     DiskOptions, Error, Result, UnpackOptions,
     merge::{ImageLayers, Keep, LayerNumber, Layers, Merge, Selection, merge_layers},
