@@ -15,6 +15,7 @@ mod common;
 use common::mount::mounted;
 use common::snapshot::{assert_same, snapshot};
 use common::{Place, keys};
+use rustix::fs::{XattrFlags, lsetxattr};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -539,6 +540,69 @@ fn a_disk_that_cannot_be_read_to_its_end_leaves_nothing() {
     assert_same(&snapshot(place.root()), &before);
 }
 
+/// A REPARSE_DATA_BUFFER of Microsoft's (MS-FSCC 2.1.2.2).
+fn reparse_point(tag: u32, data: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(data.len()).unwrap();
+    [&tag.to_le_bytes(), &length.to_le_bytes(), data].concat()
+}
+
+#[test]
+fn what_a_layer_cannot_hold_is_named() {
+    let place = Place::new();
+    foreign_volume(&place, |root| {
+        let set = |name: &str, attribute: &str, value: &[u8]| {
+            let path = root.join(name);
+            fs::write(&path, "stored").unwrap();
+            lsetxattr(path, attribute, value, XattrFlags::empty()).unwrap();
+        };
+        const REPARSE: &str = "system.ntfs_reparse_data";
+        set(
+            "compressed.exe",
+            REPARSE,
+            &reparse_point(0x8000_0017, &[1; 16]),
+        );
+        set(
+            "placeholder",
+            REPARSE,
+            &reparse_point(0x9000_601A, &[1; 16]),
+        );
+        set("alias.exe", REPARSE, &reparse_point(0x8000_001B, &[3; 8]));
+        set("described", "system.ntfs_object_id", &[5; 16]);
+        set("SHORT.TXT", "system.ntfs_dos_name", b"SHORT~1.TXT");
+        fs::write(root.join("plain.txt"), "plain").unwrap();
+    });
+    let answer = place.winlayer(["extract", "--json", "volume.img", "tree"]);
+    let answer = answer.succeeds();
+    let names: Vec<String> = snapshot(&place.path("tree")).into_keys().collect();
+    assert_eq!(names, ["SHORT.TXT", "alias.exe", "described", "plain.txt"]);
+    assert_eq!(fs::read(place.path("tree/alias.exe")).unwrap(), b"stored");
+    let warnings = answer.json()["warnings"].to_string();
+    for loss in [
+        "the content cannot be read: it is where reparse point",
+        "compressed.exe",
+        "placeholder",
+        "lose their reparse point: layers have none of kind",
+        "alias.exe",
+        "lose their object id",
+        "short names (8.3) are left out",
+    ] {
+        assert!(warnings.contains(loss), "{loss}: {warnings}");
+        assert!(!warnings.contains("plain.txt"));
+    }
+    place
+        .winlayer(["cat", "volume.img", "compressed.exe"])
+        .fails(1)
+        .saying(&["content elsewhere", "WOF"]);
+
+    let verified = place.winlayer(["verify", "--json", "--files", "volume.img"]);
+    let files = verified.json()["files"].as_array().unwrap().clone();
+    let hashed: Vec<_> = files
+        .iter()
+        .map(|file| file["path"].as_str().unwrap())
+        .collect();
+    assert_eq!(hashed, ["SHORT.TXT", "alias.exe", "described", "plain.txt"]);
+}
+
 #[test]
 fn a_layer_s_disk_is_read_through_its_parents() {
     let place = Place::with_sample();
@@ -561,6 +625,34 @@ fn a_layer_s_disk_is_read_through_its_parents() {
         place.winlayer(["verify", &disk]).succeeds();
         place.winlayer(["cat", &disk, r"C:\License.txt"]).succeeds();
     }
+
+    // Damage to one is damage to all above it, and is said to be in that file.
+    let mut reached = Vec::new();
+    for damaged in &disks {
+        let path = place.path("disks").join(damaged);
+        let sound = fs::read(&path).unwrap();
+        let mut bytes = sound.clone();
+        [0x3_0010, 0x4_0010].iter().for_each(|&at| bytes[at] ^= 1);
+        fs::write(&path, bytes).unwrap();
+        let mut count = 0;
+        for disk in &disks {
+            let answer = place.winlayer(["verify", &format!("disks/{disk}")]);
+            if answer.code == Some(0) {
+                continue;
+            }
+            count += 1;
+            let answer = answer.fails(4);
+            let names_it = answer.stdout.contains(damaged.as_str());
+            assert!(
+                names_it && answer.stdout.contains("region table"),
+                "{answer:#?}"
+            );
+        }
+        reached.push(count);
+        fs::write(&path, sound).unwrap();
+    }
+    reached.sort_unstable();
+    assert_eq!(reached, [1, 2, 3]);
 }
 
 #[test]

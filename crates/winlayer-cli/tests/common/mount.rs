@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ pub(crate) fn mounted(image: &Path, work: impl FnOnce(&Path)) {
     let driver = Command::new("ntfs-3g")
         .args(["-o", "streams_interface=windows,no_detach"])
         .args([image, &target])
+        .stderr(Stdio::null())
         .spawn()
         .expect("ntfs-3g (Debian package ntfs-3g)");
     let mut mount = Mount {
