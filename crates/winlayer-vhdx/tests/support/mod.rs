@@ -94,12 +94,12 @@ pub(crate) fn all_of(mut disk: impl Read + Seek) -> Vec<u8> {
 
 /// The disk in `files`, the child first, as raw bytes, by a reader that `read.py` knows.
 pub(crate) fn raw_by_python(reader: &str, files: &[&Path]) -> Vec<u8> {
-    // Where `scripts/install-test-tools.sh` puts what comes from PyPI.
+    // Where `scripts/install-ntfs-peers.sh` puts what comes from PyPI.
     let cache = std::env::var_os("WINLAYER_TEST_CACHE").map_or_else(
         || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/winlayer-tests"),
         PathBuf::from,
     );
-    let python = cache.join("venv/bin/python");
+    let python = cache.join("venv-ntfs/bin/python");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/read.py");
     let raw = files[0].with_extension(reader);
     let mut arguments: Vec<&dyn AsRef<OsStr>> = vec![&script, &reader, &raw];
