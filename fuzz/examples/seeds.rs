@@ -6,6 +6,8 @@ mod hive;
 mod layer;
 #[path = "../../crates/winlayer-metadata/tests/support/mod.rs"]
 mod metadata;
+#[path = "../../crates/winlayer-vhdx/tests/support/mod.rs"]
+mod vhdx;
 
 use std::{fs, io, path::Path};
 
@@ -17,6 +19,9 @@ fn main() -> io::Result<()> {
         write_all(target, &seeds)?;
     }
     for (target, _, seeds) in metadata::seeds::targets() {
+        write_all(target, &seeds)?;
+    }
+    for (target, _, seeds) in vhdx::seeds::targets() {
         write_all(target, &seeds)?;
     }
     #[cfg(fuzzing)]

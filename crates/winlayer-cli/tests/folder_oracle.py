@@ -25,6 +25,7 @@ import zlib
 SIDECAR = ".$wcidirs$"
 OWN_FILES = {"layer.json", "layerchain.json", "layer-index.jsonl", "tombstones.txt"}
 BCD = {"BCD": "bcd.bak", "BCD.LOG": "bcd.log.bak", "BCD.LOG1": "bcd.log1.bak", "BCD.LOG2": "bcd.log2.bak"}
+HIVES = {"DEFAULT": "DefaultUser", "SAM": "Sam", "SECURITY": "Security", "SOFTWARE": "Software", "SYSTEM": "System"}
 EPOCH = datetime.datetime(1970, 1, 1)
 
 
@@ -230,6 +231,7 @@ class Check:
                     expected_files.add(backup)
                     self.equal("the copy", backup, self.read(backup), entry["metadata"]["data"])
         self.links(layer, record, index, expected_files)
+        self.base_hives(layer, parents, expected_files)
         for path, line in index.items():
             if line.get("cloned") or line.get("implicit"):
                 path += SIDECAR if line["kind"].startswith("directory") else ""
@@ -245,7 +247,7 @@ class Check:
             for name in map(join, directories):
                 if os.path.islink(os.path.join(self.folder, name)):
                     self.say("symbolic link", name)
-                if name + SIDECAR not in expected_files:
+                if name + SIDECAR not in expected_files and name != "Hives":
                     self.say("directory without entry", name)
         self.equal("the files of", "the folder", sorted(found_files), sorted(expected_files))
         if parents:
@@ -272,6 +274,21 @@ class Check:
         times = {key: rfc3339_ticks(text) for key, text in line["times"].items()}
         self.equal("times of", name, times, entry["times"])
         return path
+
+    def base_hives(self, layer, parents, expected_files):
+        """The full hives of a base, carried up; what a delta makes of them is for others to say."""
+        for name, stem in HIVES.items():
+            base = f"Hives/{stem}_Base"
+            if not parents:
+                entry = layer.objects[f"Files/Windows/System32/config/{name}"]
+                self.equal("hive", base, self.read(base), entry["metadata"]["data"])
+            elif f"Hives/{stem}_Delta" not in layer.objects:
+                same = os.path.samefile(*(os.path.join(folder, base) for folder in (self.folder, parents[0])))
+                self.equal("shared with the layer below:", base, same, True)
+            expected_files.add(base)
+        if not parents:
+            expected_files.add("layout")
+            self.equal("text of", "layout", self.read("layout"), b"vhd-with-hives\n")
 
     @staticmethod
     def is_file_link(entry):

@@ -1,6 +1,6 @@
 //! An oracle of other make: Python reads the layer tars and the unpacked folders, and compares.
 
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -2,7 +2,7 @@
 //!
 //! `scripts/install-test-tools.sh` installs them all.
 
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

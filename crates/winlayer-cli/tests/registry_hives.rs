@@ -1,6 +1,5 @@
 //! What the registry of an image says: `inspect`, `reg` and `reg-diff`. Debian's hivex reads along.
 
-#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -231,14 +230,14 @@ fn reg_diff_tells_registries_apart() {
 
 // ── merged outputs, with libhivex and reglookup as judges ──
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 fn run(program: &str, arguments: &[&std::path::Path]) -> common::Answer {
     common::answer(std::process::Command::new(program).args(arguments))
 }
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 #[test]
-fn trees_and_tars_have_merged_hives() {
+fn trees_tars_and_folders_have_merged_hives() {
     let place = Place::with_sample();
     let unpacked = place.unpack_json(&["tree", "--to", "tree", "--metadata", "tree.jsonl"]);
     let warnings = unpacked["warnings"].to_string();
@@ -263,6 +262,19 @@ fn trees_and_tars_have_merged_hives() {
         if from_tar.exists() {
             assert!(fs::read(&from_tar).unwrap() == fs::read(&hive).unwrap());
         }
+    }
+    let layers = place.unpack_json(&["store"]);
+    let top = std::path::PathBuf::from(layers["chain"][0]["path"].as_str().unwrap());
+    for (base, name) in [
+        ("Software", "SOFTWARE"),
+        ("System", "SYSTEM"),
+        ("Sam", "SAM"),
+        ("Security", "SECURITY"),
+        ("DefaultUser", "DEFAULT"),
+    ] {
+        let base = fs::read(top.join(format!("Hives/{base}_Base"))).unwrap();
+        let merged = fs::read(place.path("tree/Windows/System32/config").join(name)).unwrap();
+        assert!(base == merged, "{name}: layer by layer, or all at once");
     }
     let hive = place.path("tree/Windows/System32/config/SOFTWARE");
     let get = |key: &str, value: &str| {

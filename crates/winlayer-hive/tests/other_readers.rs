@@ -2,6 +2,7 @@
 //!
 //! Readers: libhivex (hivexml, hivexregedit), reglookup, libregf (regfinfo), chntpw's reged, and from
 //! PyPI regipy and python-registry. `support/dump.py` turns what each sees into the same lines.
+#![cfg(target_os = "linux")]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

@@ -1,4 +1,25 @@
-//! NTFS 3.1 volumes.
+//! NTFS 3.1 volumes: written in one pass, gone on with, read, and verified.
+//!
+//! ```text
+//!  VolumeWriter ──► bytes ──► Volume ──► NtfsObject, StreamReader
+//!       ▲             │
+//!       └── open ◄────┴─────► verify ──► Finding
+//! ```
+//!
+//! Every volume is written in one way: clusters of 4096 bytes, records of 1024, index blocks of 4096. What is read may have any
+//! sizes NTFS allows; compressed and encrypted streams are refused.
+//!
+//! | module | idea |
+//! | --- | --- |
+//! | `format` | on-disk structures, nothing else |
+//! | `runs`, `attribute`, `record`, `protect` | values in clusters, attributes, file records, and their update sequences |
+//! | `index` | B-trees, built from sorted entries |
+//! | `write` | new volumes, and going on with one |
+//! | `read` | any volume, every offset checked |
+//! | `verify` | every rule that the structures keep among themselves |
+//! | `definitions`, `quota` | what is the same on every volume |
+//!
+//! Sources: the linux-ntfs layout documentation; libyal, "New Technologies File System"; volumes of mkntfs and ntfs-3g.
 
 mod attribute;
 mod definitions;
@@ -11,6 +32,7 @@ mod read;
 mod record;
 mod reference;
 mod runs;
+mod verify;
 mod write;
 
 pub use attribute::{AttributeType, Namespace};
@@ -21,6 +43,8 @@ pub use read::{
 };
 pub use record::RecordFlags;
 pub use reference::FileReference;
+pub use verify::{Finding, Rule, Severity, VerifiedVolume, verify};
 pub use write::{
-    FileId, NameId, ObjectMetadata, VolumeOptions, VolumeSize, VolumeSummary, VolumeWriter,
+    ExistingName, FileId, NameId, ObjectMetadata, VolumeOptions, VolumeSize, VolumeSummary,
+    VolumeWriter,
 };

@@ -10,7 +10,7 @@ pub(crate) mod extents;
 pub(crate) mod geometry;
 pub(crate) mod index;
 pub(crate) mod name;
-mod object;
+pub(crate) mod object;
 pub(crate) mod records;
 mod security;
 mod stream;
@@ -96,7 +96,7 @@ impl<D: Read + Seek> Volume<D> {
     /// A boot sector that is not NTFS; a device shorter than the volume; `$MFT` or `$Volume` that cannot be read; versions
     /// other than 1.2 and 3.x.
     pub fn open(device: D) -> Result<Self> {
-        let mut volume = Self::locate(device)?;
+        let mut volume = Self::locate(Device::new(device)?)?;
         volume.read_information()?;
         volume.upcase = volume.read_upcase()?;
         Ok(volume)
@@ -112,9 +112,13 @@ impl<D: Read + Seek> Volume<D> {
         self.device.into_inner()
     }
 
+    /// Sectors before the volume on its disk, as the boot sector says.
+    pub(crate) fn hidden_sectors(&self) -> u32 {
+        self.geometry.hidden_sectors
+    }
+
     /// Finds the file records, and reads nothing else.
-    pub(crate) fn locate(device: D) -> Result<Self> {
-        let mut device = Device::new(device)?;
+    pub(crate) fn locate(mut device: Device<D>) -> Result<Self> {
         let mut boot = [0; SECTOR];
         let length = (device.length.min(SECTOR as u64)) as usize;
         let boot = boot.get_mut(..length).unwrap_or_default();
@@ -185,7 +189,7 @@ impl<D: Read + Seek> Volume<D> {
     }
 
     /// The volume's own table: releases of Windows differ in it, and its directories are in its order.
-    fn read_upcase(&mut self) -> Result<Arc<[u16]>> {
+    pub(crate) fn read_upcase(&mut self) -> Result<Arc<[u16]>> {
         let number = u64::from(system::UPCASE);
         let ours = Arc::from(Upcase::table().as_slice());
         let Some(record) = self.load(number)? else {

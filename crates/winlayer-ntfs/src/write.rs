@@ -15,6 +15,7 @@ mod names;
 mod object;
 mod output;
 mod pack;
+mod resume;
 mod security;
 mod space;
 mod volume_files;
@@ -30,17 +31,17 @@ use winlayer_metadata::{
 };
 use zerocopy::IntoBytes;
 
-pub use self::names::NameId;
-pub(crate) use self::security::hash as security_hash;
 use self::{
     mft::MftRuns,
-    names::{Names, Node, State, file_name},
+    names::{Name, Names, Node, State, file_name},
     object::{Body, BodyPlace, OpenObject, SparseBody, ea_attributes, reparse_attribute},
     output::{Order, Output},
     pack::{Room, pack},
+    resume::Before,
     security::Descriptors,
     space::Space,
 };
+pub use self::{names::NameId, resume::ExistingName};
 use crate::{
     FileReference, Namespace, NtfsError, RecordFlags, Result,
     attribute::{Attribute, AttributeType},
@@ -181,6 +182,8 @@ pub struct VolumeWriter<D> {
     reparse_points: Vec<(u32, u32)>,
     object: Option<OpenObject>,
     record_bytes: Vec<u8>,
+    /// The volume was there before.
+    before: Option<Before>,
 }
 
 impl<D: Read + Write + Seek> VolumeWriter<D> {
@@ -217,6 +220,7 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
             reparse_points: Vec::new(),
             object: None,
             record_bytes: Vec::new(),
+            before: None,
         };
         volume.begin_system()?;
         Ok(volume)
@@ -261,10 +265,10 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
         self.check_directory(directory, "its metadata")?;
         let security_id = self.descriptors.id(metadata.security)?;
         let attributes = self.describe(directory.0, metadata, security_id);
-        if let Some(node) = self.nodes.get_mut(directory.0 as usize)
-            && node.state == State::Written
-        {
-            node.state = State::Changed;
+        self.set_changed(directory.0);
+        // What the directories above it repeat of it.
+        if let Some(name) = self.names.get(self.node(directory.0)?.last_name) {
+            self.set_changed(name.parent);
         }
         self.object = Some(OpenObject::new(directory.0, attributes, RECORD));
         Ok(())
@@ -367,11 +371,7 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
             let (name, limit) = (name.to_owned(), MOST_LINKS);
             return Err(NtfsError::TooManyLinks { name, count, limit });
         }
-        if let Some(node) = self.nodes.get_mut(file.0 as usize)
-            && node.state == State::Written
-        {
-            node.state = State::Changed;
-        }
+        self.set_changed(file.0);
         self.add_name(parent.0, file.0, &units, USER_NAMESPACE)
     }
 
@@ -500,7 +500,8 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
             self.directories.insert(file, object.attributes);
             return Ok(());
         }
-        let name = self.names.last_of(file).ok_or_else(lost)?;
+        let name = self.names.get(self.node(file)?.last_name);
+        let name = name.ok_or_else(lost)?;
         let mut attributes = object.attributes;
         attributes.push(self.standard_information(file)?);
         attributes.push(self.file_name_attribute(&name)?);
@@ -523,7 +524,7 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
         ))
     }
 
-    fn file_name_attribute(&self, name: &names::Name) -> Result<Attribute> {
+    fn file_name_attribute(&self, name: &Name) -> Result<Attribute> {
         let mut value = Vec::new();
         let (parent, node) = (self.reference(name.parent)?, self.node(name.file)?);
         self.names.push_file_name(name, parent, node, &mut value);
@@ -551,6 +552,9 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
         let offset = u32::try_from(record.number).ok();
         let offset = offset.and_then(|number| self.mft.offset(number));
         let offset = offset.ok_or_else(lost)?;
+        if u32::try_from(record.number).is_ok_and(|number| self.was_before(number)) {
+            return self.out.change(offset, &self.record_bytes);
+        }
         self.out.record(offset, &self.record_bytes, order)
     }
 
@@ -582,12 +586,9 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
         let name = self.names.push(parent, file, units, namespace)?;
         if let Some(node) = self.nodes.get_mut(file as usize) {
             node.names += 1;
+            node.last_name = name;
         }
-        if let Some(parent) = self.nodes.get_mut(parent as usize)
-            && parent.state == State::Written
-        {
-            parent.state = State::Changed;
-        }
+        self.set_changed(parent);
         Ok(name)
     }
 
@@ -602,8 +603,7 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
 
     fn check_directory(&self, directory: FileId, wanted_by: &str) -> Result<()> {
         let node = self.node(directory.0)?;
-        let is_link = node.attributes & FileAttributes::REPARSE_POINT.bits() != 0;
-        if node.is_directory() && !is_link && node.state != State::Free {
+        if node.is_directory() && !node.is_reparse_point() && node.is_in_use() {
             return Ok(());
         }
         Err(refused(wanted_by, "what it is put into is no directory"))

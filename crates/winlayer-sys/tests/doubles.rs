@@ -333,7 +333,7 @@ fn a_failed_import_names_the_call_and_the_layer() {
             let error = import.unwrap_err();
             assert_eq!((error.call(), error.win32()), ("ImportLayer", Some(3)));
             assert!(error.path().ends_with("layer"));
-            assert!(error.to_string().contains("do not move"), "{error}");
+            assert!(error.remedy().unwrap().contains("do not move"), "{error}");
         },
         |_| {},
     );

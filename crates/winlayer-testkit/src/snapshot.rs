@@ -33,10 +33,16 @@ enum Content {
 
 /// Takes a snapshot of `dir`, following no link.
 pub fn tree_snapshot(dir: &Path) -> Snapshot {
+    // In this form Windows takes names such as `nul.txt` as they are.
+    #[cfg(windows)]
+    let dir = &fs::canonicalize(dir).unwrap();
     let mut items = BTreeMap::new();
     let mut todo = vec![PathBuf::new()];
     while let Some(path) = todo.pop() {
-        let host = dir.join(&path);
+        let host = match path.as_os_str().is_empty() {
+            true => dir.to_owned(),
+            false => dir.join(&path),
+        };
         let metadata = fs::symlink_metadata(&host).unwrap();
         let content = if metadata.is_dir() {
             let names = fs::read_dir(&host).unwrap();

@@ -280,3 +280,115 @@ impl BatEntry {
         (self.state() >= Self::PRESENT).then(|| self.offset())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of a file that QEMU 10.0.2 made, zeros behind them.
+    fn padded<const N: usize>(hex: &str) -> [u8; N] {
+        let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
+        let mut bytes = [0; N];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_header() {
+        let bytes: [u8; 4096] = padded(
+            "6865 6164 0daa 8d90 8e72 7ca8 0000 0000 30e7 d59b 5657 4d3b 8e13 fafc c265 5317
+             77c2 8936 77f3 4922 b248 b060 2b0c d16d 0000 0000 0000 0000 0000 0000 0000 0000
+             0000 0100 0000 1000 0000 1000 0000 0000",
+        );
+        let header = Header::read_from_bytes(&bytes).unwrap();
+        assert_eq!(header.signature, Header::SIGNATURE);
+        assert_eq!(
+            (header.checksum.get(), header.compute_checksum()),
+            (0x908D_AA0D, 0x908D_AA0D)
+        );
+        assert_eq!(header.sequence, 0xA87C_728E);
+        assert_eq!(
+            header.file_write_id.to_string(),
+            "9bd5e730-5756-3b4d-8e13-fafcc2655317"
+        );
+        assert_eq!(
+            header.data_write_id.to_string(),
+            "3689c277-f377-2249-b248-b0602b0cd16d"
+        );
+        assert!(header.log_id.is_nil());
+        assert_eq!((header.log_version.get(), header.version.get()), (0, 1));
+        assert_eq!(
+            (header.log_offset.get(), header.log_length.get()),
+            (MIB, 1 << 20)
+        );
+    }
+
+    #[test]
+    fn a_region_table() {
+        let bytes: [u8; REGION_TABLE_SIZE] = padded(
+            "7265 6769 83ce 6f2c 0200 0000 0000 0000
+             6677 c22d 23f6 0042 9d64 115e 9bfd 4a08 0000 2000 0000 0000 0000 1000 0000 0000
+             06a2 7c8b 9047 9a4b b8fe 575f 050f 886e 0000 3000 0000 0000 0000 1000 0000 0000",
+        );
+        let (header, rest) = RegionTableHeader::ref_from_prefix(&bytes).unwrap();
+        assert_eq!(header.signature, RegionTableHeader::SIGNATURE);
+        assert_eq!(header.checksum, RegionTableHeader::compute_checksum(&bytes));
+        let (regions, _) = <[RegionEntry]>::ref_from_prefix_with_elems(rest, 2).unwrap();
+        assert_eq!(header.count, 2);
+        let regions = [&regions[0], &regions[1]]
+            .map(|region| (region.id, region.offset.get() / MIB, region.length.get()));
+        assert_eq!(
+            regions,
+            [
+                (RegionEntry::BAT, 2, 1 << 20),
+                (RegionEntry::METADATA, 3, 1 << 20)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_metadata_table() {
+        let bytes: [u8; 192] = padded(
+            "6d65 7461 6461 7461 0000 0500 0000 0000 0000 0000 0000 0000 0000 0000 0000 0000
+             3767 a1ca 36fa 434d b3b6 33f0 aa44 e76b 0000 0100 0800 0000 0400 0000 0000 0000
+             2442 a52f 1bcd 7648 b211 5dbe d83b f4b8 0800 0100 0800 0000 0600 0000 0000 0000
+             ab12 cabe e6b2 2345 93ef c309 e000 c746 1000 0100 1000 0000 0600 0000 0000 0000
+             1dbf 4181 6fa9 0947 ba47 f233 a8fa ab5f 2000 0100 0400 0000 0600 0000 0000 0000
+             c748 a3cd 5d44 7144 9cc9 e988 5251 c556 2400 0100 0400 0000 0600 0000 0000 0000",
+        );
+        let (header, rest) = MetadataTableHeader::ref_from_prefix(&bytes).unwrap();
+        assert_eq!(
+            (header.signature, header.count.get()),
+            (MetadataTableHeader::SIGNATURE, 5)
+        );
+        let entries = <[MetadataEntry]>::ref_from_bytes(rest).unwrap();
+        let disk = MetadataEntry::REQUIRED | MetadataEntry::VIRTUAL_DISK;
+        let expected = [
+            (item::FILE_PARAMETERS, 0, 8, MetadataEntry::REQUIRED),
+            (item::DISK_SIZE, 8, 8, disk),
+            (item::DISK_ID, 16, 16, disk),
+            (item::LOGICAL_SECTOR, 32, 4, disk),
+            (item::PHYSICAL_SECTOR, 36, 4, disk),
+        ];
+        for (entry, (id, offset, length, flags)) in entries.iter().zip(expected) {
+            assert_eq!((entry.id, entry.flags.get()), (id, flags));
+            assert_eq!(
+                (entry.offset.get(), entry.length.get()),
+                (METADATA_TABLE_SIZE + offset, length)
+            );
+        }
+    }
+
+    #[test]
+    fn entries_of_the_bat() {
+        let entry = BatEntry(u64::from_le_bytes(padded("0600 0001 0000 0000")));
+        assert_eq!(
+            (entry.state(), entry.offset()),
+            (BatEntry::PRESENT, 16 * MIB)
+        );
+        let zero = BatEntry(u64::from_le_bytes(padded("0200 0000 0000 0000")));
+        assert_eq!((zero.state(), zero.block_offset()), (2, None));
+    }
+}

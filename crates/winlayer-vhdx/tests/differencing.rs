@@ -10,13 +10,13 @@ mod support;
 use std::{
     fs::File,
     io::{Cursor, ErrorKind, Read, Seek, SeekFrom, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
-use support::{all_of, new_file, noise, options, raw_by_7zip, raw_by_python};
+use support::{all_of, new_file, noise, options};
 use winlayer_vhdx::{
     Chain, DifferencingDisk, Disk, DiskKind, DiskOptions, DynamicDisk, Guid, ParentLocator,
-    VhdxError, open_chain, verify,
+    VhdxError, open_chain,
 };
 
 const MIB: usize = 1 << 20;
@@ -31,7 +31,8 @@ struct Family {
 }
 
 impl Family {
-    fn paths(&self, youngest: usize) -> Vec<&Path> {
+    #[cfg(target_os = "linux")]
+    fn paths(&self, youngest: usize) -> Vec<&std::path::Path> {
         self.files[..=youngest]
             .iter()
             .rev()
@@ -133,17 +134,31 @@ fn family() -> Family {
     }
 }
 
+#[cfg(target_os = "linux")]
 #[test]
-fn four_readers_see_the_same() {
+fn all_readers_see_the_same() {
     let family = family();
     for youngest in 1..3 {
         let (file, model) = (&family.files[youngest], &family.disks[youngest]);
-        assert_eq!(verify(File::open(file).unwrap()).unwrap(), []);
+        assert_eq!(
+            winlayer_vhdx::verify(File::open(file).unwrap()).unwrap(),
+            []
+        );
         assert!(all_of(open_chain(file).unwrap()) == *model, "we");
         let files = family.paths(youngest);
-        assert!(raw_by_python("libvhdi", &files) == *model, "libvhdi");
-        assert!(raw_by_python("dissect", &files) == *model, "dissect");
-        assert!(raw_by_7zip(file) == *model, "7-Zip");
+        assert!(
+            support::raw_by_python("libvhdi", &files) == *model,
+            "libvhdi"
+        );
+        if youngest == 1 {
+            // It reads too little of a bitmap when it is asked for sectors from the middle of a byte on, as it asks
+            // itself for partly present blocks over each other.
+            assert!(
+                support::raw_by_python("dissect", &files) == *model,
+                "dissect"
+            );
+        }
+        assert!(support::raw_by_7zip(file) == *model, "7-Zip");
     }
 }
 
@@ -309,4 +324,55 @@ fn a_locator_without_a_path_is_refused() {
     let [file, parent] = [0, 1].map(|_| Cursor::new(Vec::new()));
     let disk = DifferencingDisk::create(file, parent, &generation(1), &locator);
     assert!(matches!(disk, Err(VhdxError::NoParentPath)));
+}
+
+/// Each 4 GiB of the disk have their own bitmap block.
+#[test]
+fn sectors_of_every_chunk_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let [base, child] = ["base.vhdx", "child.vhdx"].map(|name| folder.path().join(name));
+    let generation = |number| DiskOptions {
+        size: 10 << 30,
+        ..generation(number)
+    };
+    let mut disk = DynamicDisk::create(new_file(&base), &generation(0)).unwrap();
+    let places = [4096, 4 << 30, (8 << 30) + 512, (10 << 30) - 512];
+    for place in places {
+        disk.seek(SeekFrom::Start(place - 512)).unwrap();
+        disk.write_all(&noise(1, 512)).unwrap();
+    }
+    disk.finish().unwrap();
+    let parent = Disk::open(File::open(&base).unwrap()).unwrap();
+    let mut disk = DifferencingDisk::create(
+        new_file(&child),
+        parent,
+        &generation(1),
+        &locator(0, "base.vhdx"),
+    )
+    .unwrap();
+    for place in places {
+        disk.seek(SeekFrom::Start(place)).unwrap();
+        disk.write_all(&noise(place, 512)).unwrap();
+    }
+    let length = disk.finish().unwrap().metadata().unwrap().len();
+    assert_eq!(
+        length,
+        (4 + 4 + 3) << 20,
+        "four structures, four blocks, three bitmaps"
+    );
+
+    let mut ours = open_chain(&child).unwrap();
+    for place in places {
+        let expected = [noise(1, 512), noise(place, 512)].concat();
+        let mut read = [0; 1024];
+        ours.seek(SeekFrom::Start(place - 512)).unwrap();
+        ours.read_exact(&mut read).unwrap();
+        assert!(read[..] == expected, "{place:#x}");
+        #[cfg(target_os = "linux")]
+        for reader in ["libvhdi", "dissect"] {
+            let window = Some((place - 512, 1024));
+            let read = support::window_by_python(reader, &[&child, &base], window);
+            assert!(read == expected, "{reader}, {place:#x}");
+        }
+    }
 }

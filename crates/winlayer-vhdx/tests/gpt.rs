@@ -1,23 +1,18 @@
 //! Partition tables, checked by sgdisk, sfdisk and 7-Zip, and those of sgdisk read by us.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "helpers of tests, not of a library"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests, not of a library")]
 
 mod support;
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{Cursor, Read, Seek, SeekFrom, Write},
     path::Path,
 };
 
-use support::{new_file, noise, options, raw_by_qemu, run};
+use support::{new_file, noise, options};
 use winlayer_vhdx::{
     Disk, DynamicDisk, Guid, Partition, VhdxError,
-    gpt::{BASIC_DATA, Gpt, MICROSOFT_RESERVED},
+    gpt::{BASIC_DATA, Gpt},
 };
 
 const SIZE: u64 = 64 << 20;
@@ -44,18 +39,19 @@ fn partitioned(path: &Path) {
     partition.into_inner().finish().unwrap();
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn other_programs_find_nothing_to_complain_about() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("disk.vhdx");
     partitioned(&path);
-    let raw = raw_by_qemu(&path);
+    let raw = support::raw_by_qemu(&path);
     assert_eq!(raw[17 << 20..20 << 20], noise(1, 3 << 20));
     let raw_path = path.with_extension("raw");
 
-    let verified = run("sgdisk", &[&"-v", &raw_path]);
+    let verified = support::run("sgdisk", &[&"-v", &raw_path]);
     assert!(verified.contains("No problems found"), "{verified}");
-    let listed = run("sgdisk", &[&"-p", &"-i", &"1", &"-i", &"2", &raw_path]);
+    let listed = support::run("sgdisk", &[&"-p", &"-i", &"1", &"-i", &"2", &raw_path]);
     for expected in [
         "Disk identifier (GUID): 01234567-89AB-CDEF-0123-456789ABCDEF",
         "Partition GUID code: E3C9E316-0B5C-4DB8-817D-F92DF00215AE (Microsoft reserved)",
@@ -69,10 +65,10 @@ fn other_programs_find_nothing_to_complain_about() {
     ] {
         assert!(listed.contains(expected), "{expected} is missing: {listed}");
     }
-    let verified = run("sfdisk", &[&"--verify", &raw_path]);
+    let verified = support::run("sfdisk", &[&"--verify", &raw_path]);
     assert!(verified.contains("No errors detected."), "{verified}");
 
-    let listed = run("7zz", &[&"l", &"-slt", &path]);
+    let listed = support::run("7zz", &[&"l", &"-slt", &path]);
     for expected in ["Type = VHDX", "Type = GPT", "Basic data partition"] {
         assert!(listed.contains(expected), "{expected} is missing: {listed}");
     }
@@ -93,6 +89,7 @@ fn what_is_written_is_read() {
     assert!(bytes == noise(1, 3 << 20));
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn tables_that_sgdisk_makes_are_read() {
     let folder = tempfile::tempdir().unwrap();
@@ -104,7 +101,7 @@ fn tables_that_sgdisk_makes_are_read() {
         "--new=3:0:0",
         "--typecode=3:0700",
     ];
-    run(
+    support::run(
         "sgdisk",
         &[
             &new[0],
@@ -122,13 +119,13 @@ fn tables_that_sgdisk_makes_are_read() {
     };
     assert_eq!(
         (reserved.kind, reserved.offset, reserved.length),
-        (MICROSOFT_RESERVED, 1 << 20, 16 << 20)
+        (winlayer_vhdx::gpt::MICROSOFT_RESERVED, 1 << 20, 16 << 20)
     );
     assert_eq!((data.kind, data.offset), (BASIC_DATA, 17 << 20));
     assert_eq!((&*data.name, data.attributes), ("Größe 漢", 1 << 63));
     let mut copy = gpt.clone();
     copy.partitions.swap(0, 1);
-    let mut image = fs::read(&path).unwrap();
+    let mut image = std::fs::read(&path).unwrap();
     copy.write_to(&mut Cursor::new(&mut image)).unwrap();
     assert_eq!(Gpt::read(&mut Cursor::new(image)).unwrap(), copy);
 }

@@ -54,7 +54,7 @@ fn write_all(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn a_dynamic_disk(writes in writes(), block in 0..2u32) {

@@ -1,18 +1,9 @@
 //! Fixed VHD files: ours read by QEMU and libvhdi, QEMU's read by us.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests, not of a library"
-)]
 
 mod support;
 
-use std::{
-    fs::{self, File},
-    io::Cursor,
-};
+use std::io::Cursor;
 
-use support::{noise, run};
 use winlayer_vhdx::{
     Guid, VhdxError,
     vhd::{Chs, FixedFooter, read_footer, write_footer},
@@ -21,27 +12,32 @@ use winlayer_vhdx::{
 const ID: Guid = Guid::from_bytes([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
 const SIZE: u64 = (10 << 20) + 1536;
 
+#[cfg(target_os = "linux")]
 #[test]
 fn others_read_what_we_write() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("disk.vhd");
-    let content = noise(3, SIZE as usize);
-    fs::write(&path, &content).unwrap();
-    let mut file = File::options().read(true).write(true).open(&path).unwrap();
+    let content = support::noise(3, SIZE as usize);
+    std::fs::write(&path, &content).unwrap();
+    let mut file = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(&path)
+        .unwrap();
     write_footer(&mut file, SIZE, ID, 800_000_000).unwrap();
 
-    let info = run("qemu-img", &[&"info", &"-f", &"vpc", &path]);
+    let info = support::run("qemu-img", &[&"info", &"-f", &"vpc", &path]);
     assert!(
         info.contains("virtual size: 10 MiB (10487296 bytes)"),
         "{info}"
     );
     let raw = path.with_extension("raw");
-    run(
+    support::run(
         "qemu-img",
         &[&"convert", &"-f", &"vpc", &"-O", &"raw", &path, &raw],
     );
-    assert!(fs::read(raw).unwrap() == content);
-    let info = run("vhdiinfo", &[&path]);
+    assert!(std::fs::read(raw).unwrap() == content);
+    let info = support::run("vhdiinfo", &[&path]);
     for expected in [
         "Fixed",
         "10487296 bytes",
@@ -53,6 +49,7 @@ fn others_read_what_we_write() {
     assert_eq!(footer, FixedFooter::new(SIZE, ID, 800_000_000).unwrap());
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn footers_of_qemu_are_read_and_written_again_byte_by_byte() {
     let folder = tempfile::tempdir().unwrap();
@@ -66,7 +63,7 @@ fn footers_of_qemu_are_read_and_written_again_byte_by_byte() {
     .enumerate()
     {
         let path = folder.path().join(format!("{number}.vhd"));
-        run(
+        support::run(
             "qemu-img",
             &[
                 &"create",
@@ -79,7 +76,7 @@ fn footers_of_qemu_are_read_and_written_again_byte_by_byte() {
                 &size.to_string(),
             ],
         );
-        let mut file = File::open(&path).unwrap();
+        let mut file = std::fs::File::open(&path).unwrap();
         let footer = read_footer(&mut file).unwrap();
         let mut bytes = [0; 512];
         std::io::Seek::seek(&mut file, std::io::SeekFrom::End(-512)).unwrap();

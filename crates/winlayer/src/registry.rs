@@ -30,7 +30,8 @@ use winlayer_digest::DiffId;
 use winlayer_hive::{Hive, HiveError, Overlay, PagedSource, Source};
 use winlayer_metadata::Upcase;
 
-pub(crate) use self::collect::{Wanted, collect};
+#[cfg(any(windows, test))]
+pub(crate) use self::collect::is_full_hive;
 pub use self::{
     changes::{HiveChanges, LayerChanges},
     collect::{read_hive, read_registry},
@@ -39,6 +40,10 @@ pub use self::{
     facts::{DotNet, Program, Service, Update, Variable, WindowsFacts},
     key::RegistryKey,
     path::RegistryPath,
+};
+pub(crate) use self::{
+    collect::{CONFIG, LOGS, MOST_LOG_BYTES, Wanted, collect},
+    merged::changes_nothing,
 };
 use crate::Error;
 
@@ -91,13 +96,24 @@ impl RegistryHive {
     }
 
     /// Name of the delta in `Hives`.
-    const fn delta_name(self) -> &'static str {
+    pub(crate) const fn delta_name(self) -> &'static str {
         match self {
             Self::System => "System_Delta",
             Self::Software => "Software_Delta",
             Self::Sam => "Sam_Delta",
             Self::Security => "Security_Delta",
             Self::Default => "DefaultUser_Delta",
+        }
+    }
+
+    /// Name of the full hive in `Hives` of a layer that Windows has finished.
+    pub(crate) const fn base_name(self) -> &'static str {
+        match self {
+            Self::System => "System_Base",
+            Self::Software => "Software_Base",
+            Self::Sam => "Sam_Base",
+            Self::Security => "Security_Base",
+            Self::Default => "DefaultUser_Base",
         }
     }
 

@@ -70,7 +70,12 @@ fn copy_directory(parents: &[PathBuf], relative: &Path, to: &Path) -> Result<(),
     for entry in children(parents, relative).into_values() {
         let name = entry.file_name().unwrap_or_default();
         let (relative, to) = (relative.join(name), to.join(name));
-        let Some(from) = resolve(parents, &relative) else {
+        // Only a placeholder leads elsewhere.
+        let from = match objects::is_placeholder(&entry) {
+            true => resolve(parents, &relative),
+            false => Some(entry),
+        };
+        let Some(from) = from else {
             continue;
         };
         if from.is_dir() {

@@ -23,6 +23,7 @@ pub(crate) struct Geometry {
     pub mft_cluster: u64,
     pub mirror_cluster: u64,
     pub serial: u64,
+    pub hidden_sectors: u32,
 }
 
 /// Largest cluster Windows makes.
@@ -78,6 +79,7 @@ impl Geometry {
             mft_cluster: boot.mft_cluster.get(),
             mirror_cluster: boot.mirror_cluster.get(),
             serial: boot.serial.get(),
+            hidden_sectors: boot.hidden_sectors.get(),
         })
     }
 

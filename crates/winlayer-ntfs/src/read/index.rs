@@ -49,6 +49,11 @@ pub(crate) struct Entry<'a> {
     pub child: Option<u64>,
     /// The end of its node.
     pub last: bool,
+    /// Bytes of the whole entry.
+    pub length: usize,
+    pub key_length: u16,
+    pub flags: u16,
+    pub unused: u16,
 }
 
 /// What an entry that was searched for leads to.
@@ -276,6 +281,10 @@ fn entry(bytes: &[u8]) -> Option<(Entry<'_>, &[u8])> {
         data: data.unwrap_or_default(),
         child,
         last,
+        length,
+        key_length: header.key_length.get(),
+        flags,
+        unused: header.unused.get(),
     };
     Some((entry, after))
 }

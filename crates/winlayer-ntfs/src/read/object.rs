@@ -158,7 +158,7 @@ impl<D: Read + Seek> Volume<D> {
 pub(crate) const MAX_EA: u64 = 65_536;
 
 /// On the volume the last entry gives its own length as the distance to the next; elsewhere a list ends with 0.
-fn end_chain(list: &mut [u8]) {
+pub(crate) fn end_chain(list: &mut [u8]) {
     let mut at = 0_usize;
     while let Some(next) = list.get(at..).and_then(<[u8]>::first_chunk) {
         let next = u32::from_le_bytes(*next) as usize;

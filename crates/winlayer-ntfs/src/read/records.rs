@@ -5,6 +5,8 @@ use std::{
     io::{Read, Seek},
 };
 
+use zerocopy::FromBytes;
+
 use super::{
     Volume,
     attribute_list::{ListEntry, decode_list},
@@ -86,6 +88,15 @@ impl<D: Read + Seek> Volume<D> {
             true => Record::decode(&mut bytes, number).map(Some),
             false => Ok(None),
         }
+    }
+
+    /// The sequence number of a record that nobody uses.
+    pub(crate) fn unused_sequence(&mut self, number: u64) -> Result<u16> {
+        let mut header = [0; size_of::<RecordHeader>()];
+        let offset = number * self.geometry.record as u64;
+        self.mft.read(&mut self.device, offset, &mut header)?;
+        let header = RecordHeader::read_from_bytes(&header);
+        Ok(header.map_or(0, |header| header.sequence.get()).max(1))
     }
 
     /// Adds what an attribute list leads to.

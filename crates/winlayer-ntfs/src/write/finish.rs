@@ -5,7 +5,6 @@ use std::io::{Read, Seek, Write};
 use super::{
     RECORD, State, VolumeSummary, VolumeWriter, lost,
     names::{Name, is_same},
-    object::stored,
     output::Order,
 };
 use crate::{
@@ -27,6 +26,7 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
     /// The last object is not complete, two names of a directory differ only in case, the volume is full, or the device fails.
     pub fn finish(mut self) -> Result<(D, VolumeSummary)> {
         self.end_object()?;
+        self.free_nameless()?;
         self.finish_files()?;
         let summary = self.finish_directories()?;
         Ok((self.out.into_device()?, summary))
@@ -54,8 +54,11 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
         Ok(())
     }
 
-    /// The attributes of a record on the volume.
-    fn load_attributes(&mut self, number: u32) -> Result<Vec<Attribute>> {
+    /// The attributes of a record on the volume, to be put there again; what it takes beside its base record is given back.
+    pub(super) fn load_attributes(&mut self, number: u32) -> Result<Vec<Attribute>> {
+        if self.was_before(number) {
+            return self.take_attributes(number);
+        }
         let offset = self.mft.offset(number).ok_or_else(lost)?;
         let mut bytes = vec![0; RECORD];
         self.out.read(offset, &mut bytes)?;
@@ -81,7 +84,10 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
                 self.put_directory(number, &names, &own_names, &mut entries)?;
             }
         }
-        self.finish_system(&names, &own_names)
+        match self.before {
+            Some(_) => self.update_system(&names, &own_names),
+            None => self.finish_system(&names, &own_names),
+        }
     }
 
     /// Writes a directory's record and index.
@@ -92,7 +98,11 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
         own_names: &[Name],
         entries: &mut Entries,
     ) -> Result<()> {
-        let mut attributes = self.directories.remove(&number).unwrap_or_default();
+        let mut old = match self.node(number)?.state {
+            State::New => Vec::new(),
+            _ => self.load_attributes(number)?,
+        };
+        let mut attributes = self.own_attributes(number, &mut old);
         attributes.push(self.standard_information(number)?);
         for name in slice_of(own_names, number, |name| name.file) {
             attributes.push(self.file_name_attribute(name)?);
@@ -112,20 +122,52 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
         let room = RECORD.saturating_sub(used + head);
         let indexed = AttributeType::FILE_NAME.0;
         let index = build(indexed, Collation::FILE_NAME, entries, room);
-        attributes.extend(self.index_attributes(DIRECTORY_INDEX, index)?);
+        attributes.extend(self.index_attributes(DIRECTORY_INDEX, index, &mut old)?);
         self.put_record(number, attributes, Order::Any)?;
         self.set_written(number);
         Ok(())
     }
 
-    /// The attributes of an index, its blocks stored.
-    pub(super) fn index_attributes(&mut self, name: &str, index: Index) -> Result<Vec<Attribute>> {
+    /// What a directory has beside times, names and index; taken out of what its record had.
+    fn own_attributes(&mut self, number: u32, old: &mut Vec<Attribute>) -> Vec<Attribute> {
+        let is_own = |attribute: &mut Attribute| {
+            !matches!(
+                attribute.kind,
+                AttributeType::STANDARD_INFORMATION
+                    | AttributeType::FILE_NAME
+                    | AttributeType::INDEX_ROOT
+                    | AttributeType::INDEX_ALLOCATION
+                    | AttributeType::BITMAP
+            )
+        };
+        let kept: Vec<Attribute> = old.extract_if(.., is_own).collect();
+        match self.directories.remove(&number) {
+            Some(replaced) => {
+                kept.iter().for_each(|old| self.release_attribute(old));
+                replaced
+            }
+            None => kept,
+        }
+    }
+
+    /// The attributes of an index, its blocks stored where the older ones are among `old`.
+    pub(super) fn index_attributes(
+        &mut self,
+        name: &str,
+        index: Index,
+        old: &mut Vec<Attribute>,
+    ) -> Result<Vec<Attribute>> {
+        let is_blocks = |attribute: &mut Attribute| {
+            attribute.kind == AttributeType::INDEX_ALLOCATION && attribute.has_name(name)
+        };
+        let old = old.extract_if(.., is_blocks).next();
         let bitmap = index.bitmap();
         let root = Attribute::resident(AttributeType::INDEX_ROOT, index.root).named(name);
         let mut attributes = vec![root];
-        if !index.blocks.is_empty() {
-            let runs = self.store_value(&index.blocks)?;
-            let value = stored(runs, index.blocks.len() as u64);
+        if index.blocks.is_empty() {
+            old.iter().for_each(|old| self.release_attribute(old));
+        } else {
+            let value = self.store_over(old, &index.blocks)?;
             let blocks = Attribute::non_resident(AttributeType::INDEX_ALLOCATION, value);
             attributes.push(blocks.named(name));
             attributes.push(Attribute::resident(AttributeType::BITMAP, bitmap).named(name));

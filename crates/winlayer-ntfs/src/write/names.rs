@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use winlayer_metadata::{FileTimes, Upcase};
+use winlayer_metadata::{FileAttributes, FileTimes, Upcase};
 use zerocopy::{
     IntoBytes,
     little_endian::{I64, U32, U64},
@@ -25,7 +25,9 @@ pub(super) struct Node {
     pub tag_or_ea_size: u32,
     pub security_id: u32,
     pub sequence: u16,
+    /// How many, and the one that came last.
     pub names: u16,
+    pub last_name: NameId,
     pub flags: RecordFlags,
     pub state: State,
 }
@@ -44,11 +46,21 @@ pub(super) enum State {
     Written,
     /// Its record is on the volume and out of date.
     Changed,
+    /// No longer in use; its record is on the volume and out of date.
+    Freed,
 }
 
 impl Node {
     pub(super) fn is_directory(&self) -> bool {
         self.flags.contains(RecordFlags::DIRECTORY)
+    }
+
+    pub(super) fn is_reparse_point(&self) -> bool {
+        self.attributes & FileAttributes::REPARSE_POINT.bits() != 0
+    }
+
+    pub(super) fn is_in_use(&self) -> bool {
+        !matches!(self.state, State::Free | State::Freed)
     }
 
     /// The attribute word as `$FILE_NAME` has it.
@@ -90,7 +102,7 @@ pub(super) struct Name {
 }
 
 /// Identifies a name for as long as its volume is being written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct NameId(pub(super) u32);
 
 /// All names.
@@ -135,6 +147,11 @@ impl Names {
         self.names.get_mut(id.0 as usize)
     }
 
+    /// All names, also those taken away.
+    pub(super) fn all(&self) -> impl Iterator<Item = (NameId, Name)> + '_ {
+        (0..).map(NameId).zip(self.names.iter().copied())
+    }
+
     pub(super) fn units(&self, name: &Name) -> &[u16] {
         let start = name.start as usize;
         let end = start + usize::from(name.length);
@@ -161,15 +178,6 @@ impl Names {
         names
     }
 
-    /// The name that was kept last, when it is of `file`.
-    pub(super) fn last_of(&self, file: u32) -> Option<Name> {
-        self.names
-            .iter()
-            .rev()
-            .find(|name| name.file == file)
-            .copied()
-    }
-
     /// Names of one of the volume's own files, which come first.
     pub(super) fn of_system(&self, file: u32) -> impl Iterator<Item = Name> + '_ {
         let first = self.names.iter().take(system::FIRST_USER as usize);
@@ -180,6 +188,11 @@ impl Names {
     pub(super) fn entry_bytes(&self, directory: u32) -> u64 {
         let names = self.there().filter(|name| name.parent == directory);
         names.map(|name| 96 + u64::from(name.length) * 2).sum()
+    }
+
+    /// Whether names are there that this directory holds.
+    pub(super) fn has_names_in(&self, directory: u32) -> bool {
+        self.there().any(|name| name.parent == directory)
     }
 
     fn there(&self) -> impl Iterator<Item = Name> + '_ {

@@ -18,6 +18,27 @@ impl Space {
         Self { next, total, free }
     }
 
+    /// The clusters that `$Bitmap` says are in use, of `total`.
+    pub(super) fn from_bitmap(bits: &[u8], total: u64) -> Self {
+        let is_used = |cluster: u64| {
+            let byte = bits
+                .get((cluster / 8) as usize)
+                .copied()
+                .unwrap_or_default();
+            byte >> (cluster % 8) & 1 == 1
+        };
+        let last = (0..total).rev().find(|&cluster| is_used(cluster));
+        let next = last.map_or(0, |last| last + 1);
+        let mut free: Vec<(u64, u64)> = Vec::new();
+        for cluster in (0..next).filter(|&cluster| !is_used(cluster)) {
+            match free.last_mut() {
+                Some((first, clusters)) if *first + *clusters == cluster => *clusters += 1,
+                _ => free.push((cluster, 1)),
+            }
+        }
+        Self::new(next, Some(total), free)
+    }
+
     /// Clusters that lie together and have never been used.
     pub(super) fn allocate(&mut self, clusters: u64) -> Result<u64> {
         let first = self.next;

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Namespace, RecordFlags, Result,
-    attribute::{Attribute, AttributeType, NonResident},
+    attribute::{Attribute, AttributeType, Content, NonResident},
     definitions::attribute_definitions,
     format::{
         BootSector, CLUSTER, INDEX_BLOCK, RECORD, ReparseKey, SECTOR, VolumeInformation, system,
@@ -184,16 +184,76 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
                 break;
             }
         }
-        self.put_mft(records_bitmap)?;
+        let data = stored(records_bitmap, 0);
+        let data = Attribute::non_resident(AttributeType::BITMAP, data);
+        self.put_mft(Some(data))?;
         self.put_unused_records()?;
         self.put_bitmap(&bitmap, total)?;
         self.put_mirror(&mirror)?;
         self.put_boot(&mirror, total)?;
+        self.summary()
+    }
+
+    /// The same for a volume that was there before: what has not changed stays.
+    pub(super) fn update_system(
+        &mut self,
+        names: &[Name],
+        own_names: &[Name],
+    ) -> Result<VolumeSummary> {
+        let mut entries = Entries::default();
+        let reparse = self.reparse_entries()?;
+        self.put_views(system::REPARSE, &[("$R", Collation::ULONGS, &reparse)])?;
+        self.put_secure()?;
+        let bitmap = self.runs_of(system::BITMAP)?;
+        let mirror = self.runs_of(system::MFT_MIRROR)?;
+        let mut records = 0;
+        while records != self.nodes.len() {
+            records = self.nodes.len();
+            let size = self.mft_size();
+            if self.node(system::MFT)?.size != size {
+                self.set_sizes(system::MFT, size, size)?;
+                self.set_changed(system::ROOT);
+            }
+            if self.node(system::ROOT)?.state == State::Changed {
+                self.put_directory(system::ROOT, names, own_names, &mut entries)?;
+            }
+        }
+        let mut old = self.old_attributes(system::MFT)?;
+        let is_bitmap = |old: &mut Attribute| old.kind == AttributeType::BITMAP;
+        let records_bitmap = old.extract_if(.., is_bitmap).next();
+        self.put_mft(records_bitmap)?;
+        self.put_unused_records()?;
+        self.put_bitmap(&bitmap, self.total()?)?;
+        self.put_mirror(&mirror)?;
+        self.summary()
+    }
+
+    fn summary(&self) -> Result<VolumeSummary> {
         Ok(VolumeSummary {
-            size: self.size_for(total),
+            size: self.size_for(self.total()?),
             used: self.space.used() * CLUSTER,
             records: self.nodes.len() as u64,
         })
+    }
+
+    /// Where the content of one of the volume's own files is.
+    fn runs_of(&mut self, number: u32) -> Result<Vec<Run>> {
+        let attributes = self.old_attributes(number)?;
+        let data = attributes
+            .into_iter()
+            .find(|old| old.kind == AttributeType::DATA);
+        match data.map(|data| data.content) {
+            Some(Content::NonResident(value)) => Ok(value.runs),
+            _ => Err(lost()),
+        }
+    }
+
+    /// Writes to clusters of the volume's own files; of what was there before only what differs.
+    pub(super) fn put_bytes(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+        match self.before {
+            Some(_) => self.out.change(offset, bytes),
+            None => self.out.content(offset, bytes),
+        }
     }
 
     fn put_system(&mut self, number: u32, mut attributes: Vec<Attribute>) -> Result<()> {
@@ -284,31 +344,45 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
 
     /// A file with view indexes: name, collation, entries.
     fn put_views(&mut self, number: u32, views: &[(&str, Collation, &Entries)]) -> Result<()> {
-        let attributes = self.view_attributes(views)?;
+        let mut old = self.old_attributes(number)?;
+        let attributes = self.view_attributes(views, &mut old)?;
         self.put_system(number, attributes)
     }
 
-    fn view_attributes(&mut self, views: &[(&str, Collation, &Entries)]) -> Result<Vec<Attribute>> {
+    /// What the record had when the volume was opened.
+    fn old_attributes(&mut self, number: u32) -> Result<Vec<Attribute>> {
+        match self.was_before(number) {
+            true => self.take_attributes(number),
+            false => Ok(Vec::new()),
+        }
+    }
+
+    fn view_attributes(
+        &mut self,
+        views: &[(&str, Collation, &Entries)],
+        old: &mut Vec<Attribute>,
+    ) -> Result<Vec<Attribute>> {
         /// Small enough for two of them beside the rest of a record.
         const ROOT_LIMIT: usize = 256;
         let mut attributes = Vec::new();
         for (name, collation, entries) in views {
             let index = build(0, *collation, entries, ROOT_LIMIT);
-            attributes.extend(self.index_attributes(name, index)?);
+            attributes.extend(self.index_attributes(name, index, old)?);
         }
         Ok(attributes)
     }
 
     fn put_secure(&mut self) -> Result<()> {
-        let stream = self.descriptors.stream();
-        let runs = self.store_value(&stream)?;
-        let value = stored(runs, stream.len() as u64);
+        let mut old = self.old_attributes(system::SECURE)?;
+        let old_stream = old.extract_if(.., |old| old.has_name("$SDS")).next();
+        let value = self.store_over(old_stream, &self.descriptors.stream())?;
         let stream = Attribute::non_resident(AttributeType::DATA, value).named("$SDS");
         let (by_hash, by_id) = (self.descriptors.by_hash(), self.descriptors.by_id());
-        let mut attributes = self.view_attributes(&[
+        let views: [(&str, _, _); 2] = [
             ("$SDH", Collation::SECURITY_HASH, &by_hash),
             ("$SII", Collation::ULONG, &by_id),
-        ])?;
+        ];
+        let mut attributes = self.view_attributes(&views, &mut old)?;
         attributes.push(stream);
         self.put_system(system::SECURE, attributes)
     }
@@ -382,22 +456,20 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
         (self.nodes.len() as u64 * RECORD as u64).next_multiple_of(CLUSTER)
     }
 
-    fn put_mft(&mut self, bitmap: Vec<Run>) -> Result<()> {
+    /// Writes record 0. The bitmap of records goes where `bitmap` has room for it.
+    fn put_mft(&mut self, bitmap: Option<Attribute>) -> Result<()> {
         let records = self.nodes.len();
         let mut bits = vec![0_u8; records.div_ceil(64) * 8];
         for (number, node) in self.nodes.iter().enumerate() {
-            if node.state != State::Free {
+            if node.is_in_use() {
                 space::set(&mut bits, number as u64, 1);
             }
         }
-        if let Some(Run { lcn: Some(lcn), .. }) = bitmap.first() {
-            self.out.content(lcn * CLUSTER, &bits)?;
-        }
         let size = self.mft_size();
         self.mft.trim(records as u32, &mut self.space);
+        let bitmap = self.store_over(bitmap, &bits)?;
         let data = stored(self.mft.runs().to_vec(), size);
         let data = Attribute::non_resident(AttributeType::DATA, data);
-        let bitmap = stored(bitmap, bits.len() as u64);
         let bitmap = Attribute::non_resident(AttributeType::BITMAP, bitmap);
         self.set_sizes(system::MFT, size, size)?;
         self.put_system(system::MFT, vec![data, bitmap])
@@ -408,7 +480,12 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
         let records = self.mft_size() / RECORD as u64;
         for number in 0..records {
             let node = self.nodes.get(number as usize);
-            if node.is_some_and(|node| node.state != State::Free) {
+            let is_due = match node.map(|node| node.state) {
+                Some(State::Free) => !self.was_before(number as u32),
+                Some(State::Freed) | None => true,
+                Some(_) => false,
+            };
+            if !is_due {
                 continue;
             }
             let sequence = node.map_or(1, |node| node.sequence.max(1));
@@ -428,8 +505,12 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
             return Err(lost());
         };
         let start = lcn * CLUSTER;
-        let bits = self.space.bitmap();
-        self.out.content(start, &bits)?;
+        let mut bits = self.space.bitmap();
+        if self.before.is_some() {
+            // More may have been in use.
+            bits.resize(total.div_ceil(8) as usize, 0);
+        }
+        self.put_bytes(start, &bits)?;
         // What lies behind the last cluster counts as used.
         let padded = total.div_ceil(64) * 64;
         if padded > total {
@@ -439,7 +520,7 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
                 *first = *byte;
             }
             space::set(&mut tail, total - last * 8, padded - total);
-            self.out.content(start + last, &tail)?;
+            self.put_bytes(start + last, &tail)?;
         }
         Ok(())
     }
@@ -451,7 +532,7 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
         let first = self.mft.offset(system::MFT).ok_or_else(lost)?;
         let mut records = vec![0; MIRRORED as usize * RECORD];
         self.out.read(first, &mut records)?;
-        self.out.content(lcn * CLUSTER, &records)
+        self.put_bytes(lcn * CLUSTER, &records)
     }
 
     fn put_boot(&mut self, mirror: &[Run], total: u64) -> Result<()> {

@@ -443,7 +443,8 @@ mod tests {
                 text.starts_with("LoadLibraryExW vmcompute.dll failed"),
                 "{text}"
             );
-            assert!(text.contains("FeatureName Containers"), "{text}");
+            let remedy = error.remedy().unwrap();
+            assert!(remedy.contains("FeatureName Containers"), "{remedy}");
         }
     }
 

@@ -63,23 +63,32 @@ fn check_entry(
     file_length: u64,
     findings: &mut Findings,
 ) -> Option<Extent> {
+    const ONLY_ABSENT: &[u64] = &[BatEntry::ABSENT];
+    const BITMAP: &[u64] = &[BatEntry::ABSENT, BatEntry::PRESENT];
+    // Absent, undefined, zero, unmapped.
+    const WHOLE: &[u64] = &[BatEntry::ABSENT, 1, 2, 3, BatEntry::PRESENT];
+    const ANY: &[u64] = &[
+        BatEntry::ABSENT,
+        1,
+        2,
+        3,
+        BatEntry::PRESENT,
+        BatEntry::PARTIAL,
+    ];
+    let differencing = geometry.is_differencing();
     let (place, length, possible) = match geometry.entry_owner(index) {
-        EntryOwner::Block(block) if geometry.is_differencing() => {
-            let possible: &[u64] = match block < geometry.blocks() {
-                true => &[0, 1, 2, 3, BatEntry::PRESENT, BatEntry::PARTIAL],
-                false => &[BatEntry::ABSENT],
+        EntryOwner::Block(block) => {
+            let possible = match differencing {
+                true if block >= geometry.blocks() => ONLY_ABSENT,
+                true => ANY,
+                false => WHOLE,
             };
             (Place::Block(block), geometry.block_size(), possible)
         }
-        EntryOwner::Block(block) => {
-            let possible: &[u64] = &[0, 1, 2, 3, BatEntry::PRESENT];
-            (Place::Block(block), geometry.block_size(), possible)
-        }
-        EntryOwner::Bitmap(chunk) if geometry.is_differencing() => {
-            let possible: &[u64] = &[BatEntry::ABSENT, BatEntry::PRESENT];
+        EntryOwner::Bitmap(chunk) => {
+            let possible = if differencing { BITMAP } else { ONLY_ABSENT };
             (Place::Bitmap(chunk), MIB, possible)
         }
-        EntryOwner::Bitmap(chunk) => (Place::Bitmap(chunk), MIB, &[BatEntry::ABSENT] as &[u64]),
     };
     let found = || format!("{:#018x}", entry.0);
     if entry.0 & BatEntry::RESERVED != 0 {

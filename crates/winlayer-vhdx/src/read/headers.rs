@@ -114,9 +114,9 @@ fn check_header(
         offset: header.log_offset.get(),
         length: header.log_length.get().into(),
     };
-    // A file without a log is no use to writers, but readers do not need one.
-    check_extent(log, offset + 68, file_length, findings);
-    extents.push(log);
+    if check_extent(log, offset + 68, file_length, findings) {
+        extents.push(log);
+    }
 }
 
 /// Checks where an object is that must be aligned to 1 MiB; `field` is where that is said.
@@ -225,7 +225,9 @@ fn regions(
             findings.harmless(place, field + 28, Rule::Reserved, found);
         }
         let sound = check_extent(extent, field + 16, file_length, findings);
-        extents.push(extent);
+        if sound {
+            extents.push(extent);
+        }
         let known = match entry.id {
             RegionEntry::BAT => Some(&mut bat),
             RegionEntry::METADATA => Some(&mut metadata),

@@ -1,6 +1,9 @@
 //! The metadata region.
 
-use std::io::{self, Read, Seek};
+use std::{
+    collections::HashSet,
+    io::{self, Read, Seek},
+};
 
 use zerocopy::{
     FromBytes, IntoBytes,
@@ -134,28 +137,7 @@ fn check_entries(entries: &[MetadataEntry], region: Extent, findings: &mut Findi
         } else if length > 0 {
             extents.push((start, start.saturating_add(length), field, place));
         }
-        let known = KNOWN
-            .iter()
-            .find(|(id, ..)| *id == entry.id && !user(entry));
-        match known {
-            Some((_, flags, size)) => {
-                if entry.flags.get() & 7 != *flags {
-                    findings.harmless(
-                        place,
-                        field + 24,
-                        Rule::Flags,
-                        format!("{:#x}", entry.flags),
-                    );
-                }
-                if size.is_some_and(|size| size != length) {
-                    findings.fatal(place, field + 20, Rule::Length, length.to_string());
-                }
-            }
-            None if entry.flags.get() & MetadataEntry::REQUIRED != 0 => {
-                findings.fatal(place, field, Rule::Known, "a required item");
-            }
-            None => {}
-        }
+        check_known(entry, user(entry), field, findings);
     }
     extents.sort_by_key(|(start, ..)| *start);
     for pair in extents.windows(2) {
@@ -164,6 +146,27 @@ fn check_entries(entries: &[MetadataEntry], region: Extent, findings: &mut Findi
         {
             findings.fatal(*place, *field, Rule::Overlap, format!("bytes of {other}"));
         }
+    }
+}
+
+/// Flags and length of an item of the format's; others must not be required.
+fn check_known(entry: &MetadataEntry, user: bool, field: u64, findings: &mut Findings) {
+    let place = Place::Item(entry.id);
+    let known = KNOWN.iter().find(|(id, ..)| *id == entry.id && !user);
+    let flags = entry.flags.get();
+    match known {
+        Some((_, expected, size)) => {
+            if flags & 7 != *expected {
+                findings.harmless(place, field + 24, Rule::Flags, format!("{flags:#x}"));
+            }
+            if size.is_some_and(|size| entry.length != size) {
+                findings.fatal(place, field + 20, Rule::Length, entry.length.to_string());
+            }
+        }
+        None if flags & MetadataEntry::REQUIRED != 0 => {
+            findings.fatal(place, field, Rule::Known, "a required item");
+        }
+        None => {}
     }
 }
 
@@ -176,14 +179,21 @@ struct Items<'a, F> {
 }
 
 impl<F: Read + Seek> Items<'_, F> {
-    /// Where an item is in the file, with its length.
-    fn find(&mut self, id: Guid) -> Option<(u64, u32)> {
-        let entry = self
-            .entries
+    /// The entry of an item of the format's; a user's item with this id is another.
+    fn entry(&self, id: Guid) -> Option<&MetadataEntry> {
+        let system = |entry: &&MetadataEntry| entry.flags.get() & MetadataEntry::USER == 0;
+        self.entries
             .iter()
-            .find(|entry| entry.id == id && entry.flags.get() & MetadataEntry::USER == 0)?;
+            .filter(system)
+            .find(|entry| entry.id == id)
+    }
+
+    /// Where an item is in the file, with its length.
+    fn find(&self, id: Guid) -> Option<(u64, u32)> {
+        let entry = self.entry(id)?;
         let (offset, length) = (entry.offset.get(), entry.length.get());
-        let inside = u64::from(offset) + u64::from(length) <= self.region.length;
+        let inside = offset >= METADATA_TABLE_SIZE
+            && u64::from(offset) + u64::from(length) <= self.region.length;
         (inside && length <= MAX_ITEM_SIZE)
             .then_some((self.region.offset + u64::from(offset), length))
     }
@@ -191,7 +201,7 @@ impl<F: Read + Seek> Items<'_, F> {
     /// An item of a fixed size, with its place in the file.
     fn value<T: FromBytes + IntoBytes>(&mut self, id: Guid) -> io::Result<Option<(u64, T)>> {
         let Some((offset, length)) = self.find(id) else {
-            if !self.entries.iter().any(|entry| entry.id == id) {
+            if self.entry(id).is_none() {
                 let table = self.region.offset;
                 self.findings
                     .fatal(Place::Item(id), table, Rule::Present, "none");
@@ -304,22 +314,27 @@ impl<F: Read + Seek> Items<'_, F> {
             let text = bytes.get(start..start.checked_add(length.into())?)?;
             (length > 0 && length.is_multiple_of(2)).then(|| utf16(text))
         };
-        let mut pairs: Vec<(String, String)> = Vec::new();
+        let (mut pairs, mut keys, mut texts) = (Vec::new(), HashSet::new(), 0);
         for (field, entry) in (offset + 20..).step_by(12).zip(entries) {
-            let key = text(entry.key_offset, entry.key_length.get());
-            let value = text(entry.value_offset, entry.value_length.get());
-            match (key, value) {
-                (Some(key), Some(value)) => {
-                    if pairs.iter().any(|(other, _)| *other == key) {
-                        let found = format!("{key:?} again");
-                        self.findings.fatal(place, field, Rule::Unique, found);
-                    }
-                    pairs.push((key, value));
-                }
-                _ => self
-                    .findings
-                    .fatal(place, field, Rule::Inside, format!("{entry:?}")),
+            let (key_length, value_length) = (entry.key_length.get(), entry.value_length.get());
+            // Texts that lie over each other could make many of few bytes.
+            texts += u64::from(key_length) + u64::from(value_length);
+            if texts > length.into() {
+                self.findings
+                    .fatal(place, field, Rule::Overlap, format!("{entry:?}"));
+                break;
             }
+            let key = text(entry.key_offset, key_length);
+            let (Some(key), Some(value)) = (key, text(entry.value_offset, value_length)) else {
+                self.findings
+                    .fatal(place, field, Rule::Inside, format!("{entry:?}"));
+                continue;
+            };
+            if !keys.insert(key.clone()) {
+                let found = format!("{key:?} again");
+                self.findings.fatal(place, field, Rule::Unique, found);
+            }
+            pairs.push((key, value));
         }
         self.check_locator(&pairs, offset);
         Ok(pairs)

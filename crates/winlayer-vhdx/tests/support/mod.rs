@@ -7,6 +7,9 @@
     reason = "helpers of tests, not of a library"
 )]
 
+pub(crate) mod oracle;
+pub(crate) mod seeds;
+
 use std::{
     ffi::OsStr,
     fs::File,
@@ -94,6 +97,15 @@ pub(crate) fn all_of(mut disk: impl Read + Seek) -> Vec<u8> {
 
 /// The disk in `files`, the child first, as raw bytes, by a reader that `read.py` knows.
 pub(crate) fn raw_by_python(reader: &str, files: &[&Path]) -> Vec<u8> {
+    window_by_python(reader, files, None)
+}
+
+/// The same, or only some bytes of it: an offset and a length.
+pub(crate) fn window_by_python(
+    reader: &str,
+    files: &[&Path],
+    window: Option<(u64, u64)>,
+) -> Vec<u8> {
     // Where `scripts/install-ntfs-peers.sh` puts what comes from PyPI.
     let cache = std::env::var_os("WINLAYER_TEST_CACHE").map_or_else(
         || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/winlayer-tests"),
@@ -102,7 +114,10 @@ pub(crate) fn raw_by_python(reader: &str, files: &[&Path]) -> Vec<u8> {
     let python = cache.join("venv-ntfs/bin/python");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/read.py");
     let raw = files[0].with_extension(reader);
-    let mut arguments: Vec<&dyn AsRef<OsStr>> = vec![&script, &reader, &raw];
+    let window = window.map_or("all".to_owned(), |(offset, length)| {
+        format!("{offset}+{length}")
+    });
+    let mut arguments: Vec<&dyn AsRef<OsStr>> = vec![&script, &reader, &window, &raw];
     arguments.extend(files.iter().map(|file| file as &dyn AsRef<OsStr>));
     run(&python.to_string_lossy(), &arguments);
     std::fs::read(raw).unwrap()

@@ -1,6 +1,6 @@
 """Writes the virtual disk in a VHDX file, seen through its parents, to a raw file.
 
-usage: read.py libvhdi|dissect RAW CHILD [PARENT ...]     PARENT: only for libvhdi, topmost first
+usage: read.py libvhdi|dissect all|OFFSET+LENGTH RAW CHILD [PARENT ...]     parents: topmost first, for libvhdi
 """
 
 import sys
@@ -28,8 +28,11 @@ def with_dissect(paths):
     return disk, disk.size
 
 
-reader, raw, *paths = sys.argv[1:]
+reader, window, raw, *paths = sys.argv[1:]
 disk, left = {"libvhdi": with_libvhdi, "dissect": with_dissect}[reader](paths)
+if window != "all":
+    offset, left = map(int, window.split("+"))
+    disk.seek(offset)
 with open(raw, "wb") as out:
     while left > 0:
         data = disk.read(min(left, 1 << 20))

@@ -23,11 +23,13 @@ use crate::{
 };
 
 /// Where full hives are, below `Files`.
-pub(super) const CONFIG: &str = "Windows/System32/config";
+pub(crate) const CONFIG: &str = "Windows/System32/config";
 /// Hives have 32-bit offsets; what is larger is none.
 const MOST_BYTES: u64 = 2 << 30;
+/// What the logs beside a hive have after its name and a dot.
+pub(crate) const LOGS: [&str; 3] = ["LOG", "LOG1", "LOG2"];
 /// Logs are read into memory.
-const MOST_LOG_BYTES: u64 = 64 << 20;
+pub(crate) const MOST_LOG_BYTES: u64 = 64 << 20;
 
 /// What to take from an image.
 #[derive(Clone, Copy, Debug)]
@@ -228,8 +230,7 @@ fn piece(path: &LayerPath) -> Option<(RegistryHive, Piece)> {
                 return Some((hive, Piece::Whole));
             }
             let (stem, extension) = name.split_once('.')?;
-            let logs = ["LOG", "LOG1", "LOG2"];
-            let is_log = logs.iter().any(|log| Upcase::eq(log, extension));
+            let is_log = LOGS.iter().any(|log| Upcase::eq(log, extension));
             Some((RegistryHive::of_file(stem)?, Piece::Log)).filter(|_| is_log)
         }
         _ => None,
@@ -241,6 +242,12 @@ pub(super) fn delta(path: &LayerPath) -> Option<RegistryHive> {
     piece(path)
         .filter(|(_, piece)| *piece == Piece::Delta)
         .map(|(hive, _)| hive)
+}
+
+/// Whether an entry is one of the five full hives.
+#[cfg(any(windows, test))]
+pub(crate) fn is_full_hive(path: &LayerPath) -> bool {
+    piece(path).is_some_and(|(_, piece)| piece == Piece::Whole)
 }
 
 /// A layer being searched.

@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use winlayer_hive::{HiveError, KeySemantics, PagedSource};
+use winlayer_hive::{Hive, HiveError, KeySemantics, PagedSource};
 use winlayer_metadata::Upcase;
 use winlayer_tar::{AlternateStream, Body, LayerPath, Object, ObjectKind};
 
@@ -110,7 +110,11 @@ impl Sink for MergedHives<'_> {
             return Ok(());
         };
         let part = part(hive, number.get(), false, path.as_str(), spool(body)?)?;
-        if changes_nothing(&part).unwrap_or(false) {
+        if part
+            .open()
+            .and_then(|delta| changes_nothing(&delta))
+            .unwrap_or(false)
+        {
             return Ok(());
         }
         match self.placed.iter().find(|(placed, _)| *placed == hive) {
@@ -199,9 +203,8 @@ fn part(hive: RegistryHive, layer: usize, is_whole: bool, entry: &str, file: Fil
 }
 
 /// Most deltas are of this kind; merging one would only pack the full hive anew.
-fn changes_nothing(part: &Part) -> std::result::Result<bool, HiveError> {
-    let hive = part.open()?;
-    let root = hive.root()?;
+pub(crate) fn changes_nothing(delta: &Hive<'_>) -> std::result::Result<bool, HiveError> {
+    let root = delta.root()?;
     let is_empty = root.subkey_count() == 0 && root.value_count() == 0;
     Ok(is_empty && root.layer().semantics == KeySemantics::Merge)
 }

@@ -293,6 +293,85 @@ fn only_deltas_above_a_whole_hive_are_merged_into_it() {
     );
 }
 
+/// The store that `unpack` makes of these layers, where its layers are, base first, and the warnings.
+fn folders_of(layers: &[Vec<Item>]) -> (tempfile::TempDir, Vec<std::path::PathBuf>, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let image = image(&folder.path().join("image"), layers);
+    let store = folder.path().join("store");
+    let options = crate::UnpackOptions::new(crate::Target::Folder);
+    let unpacked = crate::unpack_windows_image(&image, &store, &options).unwrap();
+    crate::verify_store(&store).unwrap();
+    let chain = unpacked.chain.into_iter().rev();
+    let paths = chain.map(|link| link.path).collect();
+    (folder, paths, unpacked.warnings)
+}
+
+#[test]
+fn a_folder_has_the_registry_as_the_layer_leaves_it() {
+    let nothing = hive(&HiveTree::delta("Software_Delta"));
+    let layers = [
+        base(),
+        delta_layer("Software_Delta", &hive(&software_delta(2113))),
+        vec![dir("Files"), file("Files/a", "a")],
+        delta_layer("Software_Delta", &nothing),
+        delta_layer("Software_Delta", &hive(&software_delta(2227))),
+    ];
+    let (folder, paths, warnings) = folders_of(&layers);
+    assert_eq!(warnings, Vec::<String>::new());
+    let read = |layer: &std::path::PathBuf, name: &str| std::fs::read(layer.join(name)).unwrap();
+    let software: Vec<_> = paths
+        .iter()
+        .map(|path| read(path, "Hives/Software_Base"))
+        .collect();
+    assert_eq!(software[0], hive(&self::software(1)), "as it is in the tar");
+    let revisions: Vec<_> = software.iter().map(|software| revision(software)).collect();
+    assert_eq!(revisions, [1, 2113, 2113, 2113, 2227].map(Some));
+    assert_eq!(software[4], tree_of(&layers).0);
+    for path in &paths {
+        for name in [
+            "DefaultUser_Base",
+            "Sam_Base",
+            "Security_Base",
+            "System_Base",
+        ] {
+            let name = format!("Hives/{name}");
+            assert_eq!(read(path, &name), read(&paths[0], &name));
+        }
+    }
+    let layouts: Vec<_> = paths
+        .iter()
+        .map(|path| path.join("layout").exists())
+        .collect();
+    assert_eq!(layouts, [true, false, false, false, false]);
+    assert_eq!(read(&paths[0], "layout"), b"vhd-with-hives\n");
+
+    let stray = paths[2].join("Hives/Sam_Other");
+    std::fs::write(&stray, "").unwrap();
+    let error = crate::verify_store(&folder.path().join("store")).unwrap_err();
+    assert!(error.to_string().contains("Hives/Sam_Other"), "{error}");
+    std::fs::remove_file(stray).unwrap();
+    std::fs::write(paths[4].join("Hives/Software_Base"), &software[1]).unwrap();
+    let error = crate::verify_store(&folder.path().join("store")).unwrap_err();
+    assert!(error.to_string().contains("Hives/Software_Base"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_merged_leaves_the_hive_below_as_it_is() {
+    let broken = delta_layer("Software_Delta", b"no hive");
+    let (_folder, paths, warnings) = folders_of(&[base(), broken]);
+    let software = std::fs::read(paths[1].join("Hives/Software_Base")).unwrap();
+    assert_eq!(revision(&software), Some(1));
+    let end = "Hives/Software_Delta: not merged into Hives/Software_Base: not a registry hive";
+    assert!(warnings[0].contains(end), "{warnings:?}");
+    let update = delta_layer("Software_Delta", &hive(&software_delta(2113)));
+    let (_folder, paths, warnings) = folders_of(&[vec![dir("Files")], update]);
+    assert!(!paths[1].join("Hives/Software_Base").exists());
+    assert!(
+        warnings[0].ends_with("no layer below has this hive"),
+        "{warnings:?}"
+    );
+}
+
 #[test]
 fn what_cannot_be_merged_is_named_and_the_base_stays() {
     let broken = delta_layer("Software_Delta", b"no hive");

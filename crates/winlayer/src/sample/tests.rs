@@ -82,7 +82,7 @@ impl Sample {
         self.items(index).into_iter().filter_map(file).collect()
     }
 
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     fn blob(&self, index: usize) -> PathBuf {
         let digest = self.image.layers()[index].digest.unwrap();
         self.dir.path().join("blobs/sha256").join(digest.hex())
@@ -99,7 +99,7 @@ fn path(item: &LayerItem) -> Option<&str> {
 }
 
 /// Standard output of a tool the tests need.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 fn run(program: &str, arguments: &[&std::ffi::OsStr]) -> String {
     let output = std::process::Command::new(program)
         .args(arguments)
@@ -362,7 +362,7 @@ fn the_config_names_platform_entrypoint_and_history() {
 }
 
 // The programs it asks are Debian's.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 #[test]
 fn bsdtar_lists_every_layer() {
     let sample = sample();
@@ -380,7 +380,7 @@ fn bsdtar_lists_every_layer() {
 }
 
 // The programs it asks are Debian's.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 #[test]
 fn every_full_hive_is_read_by_libhivex() {
     let sample = sample();
@@ -407,7 +407,7 @@ fn every_full_hive_is_read_by_libhivex() {
 }
 
 // The programs it asks are Debian's.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 #[test]
 fn the_hives_say_which_windows_this_is() {
     let sample = sample();
@@ -445,7 +445,7 @@ fn the_hives_say_which_windows_this_is() {
 }
 
 // The programs it asks are Debian's.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 #[test]
 fn the_boot_configuration_names_the_boot_manager() {
     let sample = sample();

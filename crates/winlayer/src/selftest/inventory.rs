@@ -6,14 +6,16 @@ use winlayer_digest::{Digest, Hasher};
 use winlayer_metadata::{FileTime, FileTimes, Upcase};
 use winlayer_tar::{LayerItem, LayerReader, Metadata, ObjectKind};
 
+#[cfg(any(windows, test))]
+use crate::registry::is_full_hive;
 use crate::{Error, Result, error::escape, merge::copy_body};
 
 /// Every name of a tar, found in any case.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Inventory(BTreeMap<String, Entry>);
 
 /// An object, a link, or a whiteout, with a digest in the place of its content.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) item: LayerItem,
     pub(super) body: Digest,
@@ -58,6 +60,20 @@ impl Inventory {
 
     pub(super) fn get(&self, path: &str) -> Option<&Entry> {
         self.0.get(&folded(path))
+    }
+
+    /// Takes the registry's hives as `layer` has them; those it lacks stay.
+    #[cfg(any(windows, test))]
+    pub(super) fn take_hives_of(&mut self, layer: Self) {
+        for (key, hive) in layer.0 {
+            let is_hive = match &hive.item {
+                LayerItem::Object(object) => is_full_hive(&object.path),
+                _ => false,
+            };
+            if is_hive {
+                self.0.entry(key).and_modify(|entry| *entry = hive);
+            }
+        }
     }
 
     /// What of `self` is missing or different in `found`, and what is there beside.
@@ -328,6 +344,32 @@ mod tests {
         assert_eq!(with(copy).len(), 1);
         assert_eq!(with(hard_link("Files/b", "Files/a")), Vec::<String>::new());
         assert_eq!(with(file("Files/b", "b")).len(), 2);
+    }
+
+    #[test]
+    fn only_hives_are_taken_from_a_layer() {
+        let hive = "Files/Windows/System32/config/SOFTWARE";
+        let layer = |config: &str, bytes: &str| {
+            let directories = ["Files", "Files/Windows", "Files/Windows/System32"];
+            let mut items: Vec<Item> = directories.map(dir).into();
+            items.extend([
+                dir("Files/Windows/System32/config"),
+                file(config, bytes),
+                file("Files/a", bytes),
+            ]);
+            inventory(&items)
+        };
+        let (merged, base) = (layer(hive, "merged"), layer(&hive.to_lowercase(), "base"));
+        let mut volume = merged.clone();
+        volume.take_hives_of(layer(
+            "Files/Windows/System32/config/SAM",
+            "no name of the image",
+        ));
+        assert_eq!(merged.differences(&volume), Vec::<String>::new());
+        volume.take_hives_of(base);
+        let differences = merged.differences(&volume);
+        assert_eq!(differences.len(), 2, "{differences:?}");
+        assert!(differences.iter().all(|what| what.starts_with(hive)));
     }
 
     #[test]

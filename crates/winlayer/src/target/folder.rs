@@ -8,6 +8,7 @@
 //! Files/… UtilityVM/Files/…   framed files; a directory D has a sidecar D.$wcidirs$
 //! Hives/…                     plain files
 //! tombstones.txt              what the layers below lose (not in a base)
+//! Hives/*_Base layout         the registry as the layer leaves it
 //! bcd.bak bcd.log.bak …       untouched copies of what the platform edits
 //! layer.json layerchain.json layer-index.jsonl
 //! ```
@@ -16,6 +17,7 @@
 //! it, as hcsshim's does.
 
 mod assembly;
+mod base_hives;
 mod below;
 mod framing;
 mod implicit;
@@ -33,6 +35,8 @@ use winlayer_sys::Dir;
 use winlayer_tar::{LayerReader, LayerRole, LayerSummary};
 
 pub(crate) use assembly::{Assembly, TransportFolder};
+#[cfg(windows)]
+pub(crate) use base_hives::is_made_by_the_platform;
 pub(crate) use below::{Below, PublishedLayer};
 #[cfg(any(windows, test))]
 pub(crate) use framing::is_sidecar;
@@ -173,6 +177,8 @@ pub(crate) fn finish(
         let name = assembly.tombstones_file();
         tombstones::write(dir, name, &tombstones, &mut index)?;
     }
+    let parent = parents.last().map(std::sync::Arc::as_ref);
+    warnings.extend(assembly.base_hives(&names, parent, &mut index)?);
     index.finish()?;
 
     let record = LayerRecord {

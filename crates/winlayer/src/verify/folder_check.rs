@@ -47,10 +47,10 @@ pub(super) fn layer_folder(path: &Path) -> Result<Verified> {
     Folder::new(Dir::open_ambient(path)?, record).verify()
 }
 
-/// Whether the platform has finished the layer: a base then has a `layout`, any other its deletions
-/// under a name of our own.
+/// Whether the platform has finished the layer: a base then has a disk for scratches, any other its
+/// deletions under a name of our own.
 fn is_finished(dir: &Dir) -> Result<bool> {
-    Ok(dir.stat("layout")?.is_some() || dir.stat(DELETIONS_FILE)?.is_some())
+    Ok(dir.stat("blank-base.vhdx")?.is_some() || dir.stat(DELETIONS_FILE)?.is_some())
 }
 
 fn add(sum: &mut Verified, one: &Verified) {
@@ -284,7 +284,8 @@ impl Folder {
                         }
                     }
                     _ if self.is_sidecar(node, name) => {}
-                    _ if directory.is_empty() && self.is_side_file(name) => {}
+                    _ if self.is_side_file(&path) => {}
+                    None if self.has_side_files(&path) => self.only_side_files(&path)?,
                     _ => return Err(self.damaged(&path, "does not belong to the layer")),
                 }
             }
@@ -310,9 +311,25 @@ impl Folder {
         owner.is_some_and(|node| has_sidecar(self.names.get(node).kind))
     }
 
-    fn is_side_file(&self, name: &str) -> bool {
+    fn is_side_file(&self, path: &str) -> bool {
         let fixed = [LAYER_FILE, LAYER_CHAIN_FILE, LAYER_INDEX_FILE];
-        fixed.contains(&name) || self.side_files.iter().any(|listed| listed == name)
+        fixed.contains(&path) || self.side_files.iter().any(|listed| listed == path)
+    }
+
+    /// Whether a directory that is no object of the layer has side files.
+    fn has_side_files(&self, directory: &str) -> bool {
+        let in_it = |listed: &String| listed.strip_prefix(directory)?.strip_prefix('/').map(drop);
+        self.side_files.iter().any(|listed| in_it(listed).is_some())
+    }
+
+    fn only_side_files(&self, directory: &str) -> Result<()> {
+        for entry in self.dir.read_dir(directory)? {
+            let path = format!("{directory}/{}", entry.name.to_string_lossy());
+            if !self.is_side_file(&path) {
+                return Err(self.damaged(&path, "does not belong to the layer"));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -6,12 +6,17 @@ use winlayer_sys::Dir;
 use winlayer_tar::Metadata;
 
 use super::{
+    base_hives,
     below::PublishedLayer,
     framing::{Written, copy_file, plain_directory, share_file, sidecar, write_sidecar},
+    index::IndexWriter,
     tombstones::TOMBSTONES_FILE,
     utility_vm::is_edited,
 };
-use crate::{Result, layer_names::NameKind};
+use crate::{
+    Result,
+    layer_names::{LayerNames, NameKind},
+};
 
 /// What completing a layer does to the disk. Paths are below the layer's root: `theirs` in the layer
 /// an object comes from, `ours` in the layer being built.
@@ -37,6 +42,17 @@ pub(crate) trait Assembly: fmt::Debug {
     /// The name of the file that lists the layer's deletions.
     fn tombstones_file(&self) -> &'static str {
         TOMBSTONES_FILE
+    }
+
+    /// Makes the registry as the layer leaves it, where nobody else will; gives warnings.
+    fn base_hives(
+        &self,
+        names: &LayerNames,
+        parent: Option<&PublishedLayer>,
+        index: &mut IndexWriter,
+    ) -> Result<Vec<String>> {
+        let _ = (names, parent, index);
+        Ok(Vec::new())
     }
 
     /// Makes a directory that only deletions need, where those are applied to real directories.
@@ -84,5 +100,14 @@ impl Assembly for TransportFolder<'_> {
 
     fn link(&self, from: &Dir, target: &str, ours: &str) -> Result<()> {
         share_file(from, target, self.dir, ours)
+    }
+
+    fn base_hives(
+        &self,
+        names: &LayerNames,
+        parent: Option<&PublishedLayer>,
+        index: &mut IndexWriter,
+    ) -> Result<Vec<String>> {
+        base_hives::complete(self.dir, names, parent, index)
     }
 }

@@ -29,8 +29,8 @@ use crate::{
     store::{Ingest, LAYER_CHAIN_FILE, LAYER_FILE, LayerRecord, Role, Transport, to_json},
     target::folder::{
         DELETIONS_FILE, IndexLine, IndexWriter, LineKind, ObjectSink as _, PlainFile,
-        PublishedLayer, TOMBSTONES_FILE, Written, is_backup, plain_directory, read_index, sidecar,
-        write_failed, write_sidecar,
+        PublishedLayer, TOMBSTONES_FILE, Written, is_backup, is_made_by_the_platform,
+        plain_directory, read_index, sidecar, write_failed, write_sidecar,
     },
 };
 
@@ -239,6 +239,7 @@ impl Copier<'_> {
         let name = match &*line.path {
             TOMBSTONES_FILE => DELETIONS_FILE,
             backup if is_backup(backup) => backup,
+            made if is_made_by_the_platform(made) => return Ok(()),
             other => return Err(differs(other, "is no file a layer folder has")),
         };
         let contents = self.source.read(&line.path)?;

@@ -1,18 +1,21 @@
-//! VHDX files that QEMU makes, read by us.
-#![expect(clippy::unwrap_used, reason = "helpers of tests, not of a library")]
+//! VHDX files that we make read by QEMU, and those that QEMU makes read by us.
+#![cfg(target_os = "linux")]
 
 mod support;
 
 use std::{
     fs::{self, File},
-    io::{Read, Seek, SeekFrom},
+    io::{Read, Seek, SeekFrom, Write},
     path::Path,
 };
 
-use support::{all_of, raw_by_qemu, run};
+use support::{all_of, new_file, noise, options, raw_by_qemu, run};
 use winlayer_vhdx::{
-    BlockSize, Disk, DiskKind, Rule, SectorSize, Severity, VhdxError, open_chain, verify,
+    BlockSize, Disk, DiskKind, DynamicDisk, Rule, SectorSize, Severity, VhdxError, open_chain,
+    verify,
 };
+
+const MIB: usize = 1 << 20;
 
 /// A disk of 40 MiB and a bit, written to here and there by qemu-io.
 fn make(folder: &Path, options: &str) -> std::path::PathBuf {
@@ -41,6 +44,77 @@ fn make(folder: &Path, options: &str) -> std::path::PathBuf {
         run("qemu-io", &[&"-f", &"vhdx", &"-c", &command, &file]);
     }
     file
+}
+
+#[test]
+fn qemu_reads_what_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk.vhdx");
+    let size = 64 * MIB + 512 * 3;
+    let mut model = vec![0; size];
+    let mut disk = DynamicDisk::create(new_file(&path), &options(size as u64)).unwrap();
+    for (seed, (offset, length)) in [
+        (30 * MIB + 100, 5 * MIB),
+        (0, 512),
+        (64 * MIB + 512, 1024),
+        (29 * MIB, 2 * MIB),
+        (1_000_001, 1),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let data = noise(seed as u64, length);
+        model[offset..offset + length].copy_from_slice(&data);
+        disk.seek(SeekFrom::Start(offset as u64)).unwrap();
+        disk.write_all(&data).unwrap();
+    }
+    disk.finish().unwrap();
+
+    let info = run("qemu-img", &[&"info", &path]);
+    assert!(
+        info.contains("virtual size: 64 MiB (67110400 bytes)"),
+        "{info}"
+    );
+    assert!(raw_by_qemu(&path) == model);
+    let mut disk = Disk::open(File::open(&path).unwrap()).unwrap();
+    assert!(all_of(&mut disk) == model);
+    assert_eq!(disk.info().kind, DiskKind::Dynamic);
+    assert_eq!(disk.info().allocated_blocks, 9);
+    assert_eq!(verify(File::open(&path).unwrap()).unwrap(), []);
+}
+
+/// Behind each 4 GiB of the disk the table has an entry that is for no block.
+#[test]
+fn blocks_of_every_chunk_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk.vhdx");
+    let mut disk = DynamicDisk::create(new_file(&path), &options(20 << 30)).unwrap();
+    let places = [(4 << 30) - 4096, (8 << 30) + 4096, (20 << 30) - 8192];
+    for place in places {
+        disk.seek(SeekFrom::Start(place)).unwrap();
+        disk.write_all(&noise(place, 8192)).unwrap();
+    }
+    disk.finish().unwrap();
+    for place in places {
+        let raw = path.with_extension("raw");
+        let skip = format!("skip={}", place / 4096);
+        // Which counts from the start of the disk on.
+        let count = format!("count={}", place / 4096 + 2);
+        let [from, to] =
+            [("if", &path), ("of", &raw)].map(|(key, path)| format!("{key}={}", path.display()));
+        run(
+            "qemu-img",
+            &[
+                &"dd", &"-f", &"vhdx", &"-O", &"raw", &"bs=4096", &skip, &count, &from, &to,
+            ],
+        );
+        let read = std::fs::read(raw).unwrap();
+        assert!(
+            read.ends_with(&noise(place, 8192)),
+            "{place:#x}: {} bytes",
+            read.len()
+        );
+    }
 }
 
 #[test]
