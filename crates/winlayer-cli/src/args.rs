@@ -14,8 +14,8 @@ pub(crate) use machine::{
 };
 
 use crate::failure::Failure;
-use crate::values::parse_size;
 use crate::values::source_date;
+use crate::values::{parse_label, parse_size};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::path::PathBuf;
 use winlayer::{
@@ -209,7 +209,7 @@ pub(crate) struct UnpackArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     size: Option<u64>,
     /// With --to vhdx or ntfs: the volume's label
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = parse_label)]
     label: Option<String>,
     /// With --to tree, vhdx or ntfs: take UtilityVM/Files instead of Files
     #[arg(long)]

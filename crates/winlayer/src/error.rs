@@ -142,7 +142,7 @@ impl Error {
                 r"images have HKLM\SYSTEM, HKLM\SOFTWARE, HKLM\SAM, HKLM\SECURITY and HKU\.DEFAULT",
             ),
             Problem::Ntfs(error) | Problem::NtfsEntry { source: error, .. } => hint_for_ntfs(error),
-            Problem::Vhdx(error) => hint_for_io(io_cause(error)?.kind()),
+            Problem::Vhdx(error) => hint_for_vhdx(error),
             Problem::Unsafe { .. } | Problem::Malformed { .. } => {
                 Some("the layer is malformed or hostile and was not applied; tell its publisher")
             }
@@ -411,6 +411,15 @@ fn hint_for_ntfs(error: &NtfsError) -> Option<&'static str> {
         NtfsError::Io { source, .. } => hint_for_io(source.kind()),
         NtfsError::Full { .. } | NtfsError::Size { .. } => Some("give a larger --size"),
         _ => None,
+    }
+}
+
+fn hint_for_vhdx(error: &VhdxError) -> Option<&'static str> {
+    match error {
+        VhdxError::Size { .. } | VhdxError::DataDiskSize { .. } => {
+            Some("give another --size, a multiple of 512")
+        }
+        _ => hint_for_io(io_cause(error)?.kind()),
     }
 }
 

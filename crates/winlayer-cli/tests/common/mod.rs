@@ -1,6 +1,8 @@
 //! Runs the real binary in a directory of its own.
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
+#[cfg(target_os = "linux")]
+pub(crate) mod oracles;
 pub(crate) mod snapshot;
 
 use serde_json::Value;
