@@ -49,15 +49,17 @@ pub fn test() -> Result<Option<String>> {
         return Ok(Some(untested));
     }
     // With the doubles the program is as ever until WINLAYER_DOUBLES names their folder.
-    let build = |verb: &str| {
-        let mut cargo = cargo(&[verb, "--workspace", "--target", TARGET]);
-        cargo.args(["--features", DOUBLES]);
+    let for_windows = |verb: &str| {
+        let mut cargo = cargo(&[verb, "--target", TARGET, "--features", DOUBLES]);
+        // Half the time to link, and what a backtrace needs.
+        cargo.env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
         cargo
     };
-    run(build("clippy").args(["--all-targets", "--", "--deny", "warnings"]))?;
+    let everything = ["--workspace", "--all-targets", "--", "--deny", "warnings"];
+    run(for_windows("clippy").args(everything))?;
     // The tests load the libraries that this builds and start the program.
-    run(&mut build("build"))?;
-    let mut tests = cargo(&["test", "--target", TARGET, "--features", DOUBLES]);
+    run(for_windows("build").arg("--workspace"))?;
+    let mut tests = for_windows("test");
     for package in PACKAGES {
         tests.args(["--package", package]);
     }
@@ -109,6 +111,11 @@ fn set_up_script() -> Option<PathBuf> {
 fn in_time(inner: &mut Command) -> Command {
     let mut outer = command("timeout", &["--kill-after=10", MOST_SECONDS]);
     outer.arg(inner.get_program()).args(inner.get_args());
+    outer.envs(
+        inner
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
     outer
 }
 

@@ -1,8 +1,12 @@
 //! What may be typed, and the help for it.
 
+mod disk;
+mod extract;
 mod machine;
 mod registry;
 
+pub(crate) use disk::BlankArgs;
+pub(crate) use extract::{DiskArgs, ExtractArgs};
 pub(crate) use registry::{RegArgs, RegDiffArgs};
 
 #[cfg(windows)]
@@ -14,8 +18,8 @@ pub(crate) use machine::{
 };
 
 use crate::failure::Failure;
-use crate::values::source_date;
-use crate::values::{parse_label, parse_size};
+use crate::source::Source;
+use crate::values::{parse_label, parse_size, source_date};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::path::PathBuf;
 use winlayer::{
@@ -45,6 +49,9 @@ Images:
   oci-archive:FILE[:TAG]                the same in a tar file
   docker-archive:FILE[:NAME:TAG]        as `docker save` writes it
 
+Disks, for ls, cat, extract and verify:
+  [disk:]FILE                           VHDX, fixed VHD or raw bytes, with an NTFS volume
+
 Exit codes:
   0 done, 1 failed, 2 usage, 3 not found or no matching platform,
   4 verification failed, 5 refused as unsafe or over a limit
@@ -62,12 +69,14 @@ pub(crate) enum Command {
     RegDiff(RegDiffArgs),
     Ls(LsArgs),
     Cat(CatArgs),
+    Extract(ExtractArgs),
     Verify(VerifyArgs),
     Chain(ChainArgs),
     Uvm(UvmArgs),
     Layer(LayerArgs),
     Doctor(DoctorArgs),
     Selftest(SelftestArgs),
+    Blank(BlankArgs),
     Sample(SampleArgs),
     Demo(DemoArgs),
     Completions(CompletionsArgs),
@@ -188,6 +197,7 @@ When unpacking fails, a store keeps only layers that are whole and verified, for
 Examples:
   winlayer unpack mcr.microsoft.com/windows/nanoserver:ltsc2022 store
   winlayer unpack oci:layout:latest image.vhdx --to vhdx
+  winlayer unpack oci:layout:latest disks --to vhdx --per-layer
   winlayer unpack oci:layout:latest tree --to tree --metadata tree.jsonl
   winlayer unpack oci-archive:image.tar layer2.tar --to tar --layer 2")]
 pub(crate) struct UnpackArgs {
@@ -211,6 +221,9 @@ pub(crate) struct UnpackArgs {
     /// With --to vhdx or ntfs: the volume's label
     #[arg(long, value_name = "TEXT", value_parser = parse_label)]
     label: Option<String>,
+    /// With --to vhdx: DEST is a store with one disk a layer, each holding what its layer changes on the disk below
+    #[arg(long)]
+    per_layer: bool,
     /// With --to tree, vhdx or ntfs: take UtilityVM/Files instead of Files
     #[arg(long)]
     utility_vm: bool,
@@ -256,6 +269,7 @@ impl UnpackArgs {
             ("--size", self.size.is_some()),
             ("--label", self.label.is_some()),
         ];
+        let only_vhdx = [("--per-layer", self.per_layer)];
         let only_tar = [("--layer", self.layer.is_some())];
         let only_hcs = [("--hcs-family", self.hcs_family.is_some())];
         let to = self.to.unwrap_or(DEFAULT_TARGET);
@@ -267,6 +281,9 @@ impl UnpackArgs {
         }
         if !matches!(to, To::Vhdx | To::Ntfs) {
             refuse(only_disk, "vhdx or ntfs")?;
+        }
+        if to != To::Vhdx {
+            refuse(only_vhdx, "vhdx")?;
         }
         if to != To::Tar {
             refuse(only_tar, "tar")?;
@@ -281,6 +298,7 @@ impl UnpackArgs {
                 metadata: self.metadata.clone(),
                 utility_vm: self.utility_vm,
             },
+            To::Vhdx if self.per_layer => Target::LayerDisks(self.disk()?),
             To::Vhdx => Target::Vhdx(self.disk()?),
             To::Ntfs => Target::Ntfs(self.disk()?),
             To::Tar => Target::Tar { layer: self.layer },
@@ -360,16 +378,18 @@ pub(crate) struct InspectArgs {
     pub(crate) limits: LimitArgs,
 }
 
-/// List a folder of an image without unpacking it
+/// List a folder of an image, or of a disk, without unpacking it
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   winlayer ls oci:layout 'C:\\Windows'
+  winlayer ls -l image.vhdx 'C:\\Windows'
   winlayer ls -lR oci:layout UtilityVM/Files/EFI
   winlayer ls --layer 2 -R oci:layout")]
 pub(crate) struct LsArgs {
-    /// The image
-    pub(crate) image: Reference,
+    /// The image, or a disk file
+    #[arg(value_name = "IMAGE|DISK", value_hint = ValueHint::AnyPath)]
+    pub(crate) subject: Source,
     /// A path such as `Windows\System32`, `C:\Windows`, `Files/Windows` or `UtilityVM/Files/EFI`
     pub(crate) path: Option<String>,
     /// Show attributes, size, time of the last write and layer
@@ -382,47 +402,62 @@ pub(crate) struct LsArgs {
     #[arg(long, value_name = "N", value_parser = parse_layer)]
     pub(crate) layer: Option<usize>,
     #[command(flatten)]
+    pub(crate) disk: DiskArgs,
+    #[command(flatten)]
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
 }
 
-/// Write a file of an image to stdout
+/// Write a file of an image, or of a disk, to stdout
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  winlayer cat image.vhdx 'C:\\Windows\\win.ini'
   winlayer cat oci:layout 'C:\\Windows\\System32\\license.rtf'
   winlayer cat --layer 1 oci:layout Hives/Software_Delta > delta")]
 pub(crate) struct CatArgs {
-    /// The image
-    pub(crate) image: Reference,
+    /// The image, or a disk file
+    #[arg(value_name = "IMAGE|DISK", value_hint = ValueHint::AnyPath)]
+    pub(crate) subject: Source,
     /// The file; `file:name` is its alternate stream of that name
     pub(crate) path: String,
     /// Only this layer, as it is; 1 is the base
     #[arg(long, value_name = "N", value_parser = parse_layer)]
     pub(crate) layer: Option<usize>,
     #[command(flatten)]
+    pub(crate) disk: DiskArgs,
+    #[command(flatten)]
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
 }
 
-/// Verify an image, or what was unpacked from one
+/// Verify an image, what was unpacked from one, or a disk
 #[derive(Debug, Args)]
 #[command(after_help = "\
-An existing directory is taken as something unpacked, anything else as an image.
+An existing directory is taken as something unpacked, an existing file as a disk, anything else as
+an image. Of a disk the VHDX file and its parents, the partition table, all structures of the NTFS
+volume and every stream are read; findings go to stdout, and any error among them exits with 4.
 
 Examples:
   winlayer verify oci:layout
   winlayer verify store
+  winlayer verify image.vhdx
+  winlayer verify --json --files image.vhdx > files.json
   winlayer verify tree --metadata tree.jsonl")]
 pub(crate) struct VerifyArgs {
-    /// An image; or a store, a layer folder or a tree
-    #[arg(value_name = "IMAGE|DEST", value_hint = ValueHint::AnyPath)]
+    /// An image; a store, a layer folder or a tree; or a disk file
+    #[arg(value_name = "IMAGE|DEST|DISK", value_hint = ValueHint::AnyPath)]
     pub(crate) subject: PathBuf,
     /// The file written with a tree by `unpack --to tree --metadata`
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) metadata: Option<PathBuf>,
+    /// Of a disk, print the SHA-256 of every file too
+    #[arg(long)]
+    pub(crate) files: bool,
+    #[command(flatten)]
+    pub(crate) disk: DiskArgs,
     #[command(flatten)]
     pub(crate) jobs: JobsArgs,
     #[command(flatten)]

@@ -1,10 +1,12 @@
 //! One module for each command.
 
+mod blank;
 mod cat;
 mod chain;
 mod completions;
 mod demo;
 pub(crate) mod doctor;
+mod extract;
 mod inspect;
 mod layer;
 mod ls;
@@ -34,12 +36,14 @@ pub(crate) fn run(command: &Command, output: &mut Output) -> Result<bool, Failur
         Command::RegDiff(args) => reg_diff::run(args, output),
         Command::Ls(args) => ls::run(args, output),
         Command::Cat(args) => cat::run(args, output),
+        Command::Extract(args) => extract::run(args, output),
         Command::Verify(args) => verify::run(args, output),
         Command::Chain(args) => chain::run(args, output),
         Command::Uvm(args) => uvm::run(args, output),
         Command::Layer(args) => layer::run(args, output),
         Command::Doctor(args) => return doctor::run(args, output),
         Command::Selftest(args) => return selftest::run(args, output),
+        Command::Blank(args) => blank::run(args, output),
         Command::Sample(args) => sample::run(args, output),
         Command::Demo(args) => demo::run(args, output),
         Command::Completions(args) => completions::run(args, output),
@@ -56,6 +60,14 @@ fn refuse_json(output: &Output, command: &str, writes: &str) -> Result<(), Failu
         )));
     }
     Ok(())
+}
+
+/// Disks have no layers to choose from.
+fn refuse_layer(layer: Option<usize>) -> Result<(), Failure> {
+    match layer {
+        Some(_) => Err(Failure::usage("--layer only goes with an image")),
+        None => Ok(()),
+    }
 }
 
 /// Does `work` with progress shown when the image is in a registry: layers on disk are looked into

@@ -65,6 +65,8 @@ pub(crate) struct Failure {
     hint: Option<String>,
     /// What on this machine may have caused it.
     findings: Vec<Finding>,
+    /// Stdout has a document that says it.
+    told: bool,
 }
 
 impl Failure {
@@ -76,6 +78,7 @@ impl Failure {
             causes: Vec::new(),
             hint: None,
             findings: Vec::new(),
+            told: false,
         }
     }
 
@@ -105,6 +108,15 @@ impl Failure {
         }
     }
 
+    /// Something is not as it must be, and what was printed says so.
+    pub(crate) fn unsound(message: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Verification,
+            told: true,
+            ..Self::usage(message)
+        }
+    }
+
     /// `what` ("write the man pages to") failed on `path`.
     pub(crate) fn io(what: &str, path: &Path, error: &io::Error) -> Self {
         Self {
@@ -120,6 +132,11 @@ impl Failure {
         }
     }
 
+    /// Whether stdout needs no further document.
+    pub(crate) fn is_told(&self) -> bool {
+        self.told
+    }
+
     pub(crate) fn exit_code(&self) -> u8 {
         self.kind.exit_code()
     }
@@ -133,6 +150,7 @@ impl From<winlayer::Error> for Failure {
             causes: chain(error.source()),
             hint: error.hint().map(str::to_owned),
             findings: Vec::new(),
+            told: false,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! * [`commands`]: one module for each command
 //! * [`output`]: what reaches stdout; [`progress`]: what reaches stderr while work goes on
 //! * [`failure`]: errors as people, scripts and exit codes see them
+//! * [`source`]: images and disks, told apart
 //! * [`text`]: sizes, durations and names made fit for a terminal
 
 mod args;
@@ -11,6 +12,7 @@ mod commands;
 mod failure;
 mod output;
 mod progress;
+mod source;
 mod text;
 mod values;
 
@@ -39,7 +41,7 @@ fn main() -> ExitCode {
 
 /// Says on stderr what went wrong, as a JSON document on stdout too where JSON was asked for.
 fn report(failure: &Failure, output: &mut Output) -> ExitCode {
-    if output.is_json() {
+    if output.is_json() && !failure.is_told() {
         // The message on stderr and the exit code still say it when stdout cannot be written.
         let _ = output.document(failure).and_then(|()| output.flush());
     }

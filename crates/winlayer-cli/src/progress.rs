@@ -8,15 +8,42 @@ use crate::text::{escape, short_digest};
 use bars::Bars;
 use lines::Lines;
 use std::io::{self, IsTerminal};
+use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use winlayer::{Layer, Observer, Progress};
 
-/// A layer being read.
+/// What is being read.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Subject {
+    /// By its index.
+    Layer(usize),
+    Disk,
+}
+
+/// Something to read.
+struct Job {
+    subject: Subject,
+    /// As people see it.
+    name: String,
+    bytes: u64,
+}
+
+impl Job {
+    fn layer(layer: &Layer, layers: usize) -> Self {
+        Self {
+            subject: Subject::Layer(layer.index),
+            name: name(layer, layers),
+            bytes: layer.compressed_bytes,
+        }
+    }
+}
+
+/// A job under way.
 struct Active {
-    index: usize,
+    subject: Subject,
     progress: Arc<Progress>,
     started: Instant,
 }
@@ -33,8 +60,10 @@ impl Active {
 
 /// How progress is shown. Called under one lock, so that lines do not mix.
 trait Display: Send {
-    fn started(&mut self, layer: &Layer, active: &Active);
-    fn finished(&mut self, layer: &Layer, active: Option<&Active>, reused: bool);
+    /// So many bytes more are to be read.
+    fn expect(&mut self, bytes: u64);
+    fn started(&mut self, job: &Job, active: &Active);
+    fn finished(&mut self, job: &Job, active: Option<&Active>, reused: bool);
     /// `done` counts the compressed bytes of every layer read or being read.
     fn tick(&mut self, active: &[Active], done: u64);
     fn say(&mut self, text: &str);
@@ -48,8 +77,9 @@ struct Silent {
 }
 
 impl Display for Silent {
-    fn started(&mut self, _: &Layer, _: &Active) {}
-    fn finished(&mut self, _: &Layer, _: Option<&Active>, _: bool) {}
+    fn expect(&mut self, _: u64) {}
+    fn started(&mut self, _: &Job, _: &Active) {}
+    fn finished(&mut self, _: &Job, _: Option<&Active>, _: bool) {}
     fn tick(&mut self, _: &[Active], _: u64) {}
     fn say(&mut self, text: &str) {
         if self.warnings {
@@ -64,6 +94,31 @@ struct State {
     active: Vec<Active>,
     /// Compressed bytes of the layers finished.
     done: u64,
+    layers: usize,
+    /// The disk being read.
+    disk: Option<Job>,
+}
+
+impl State {
+    fn start(&mut self, job: &Job, progress: Arc<Progress>) {
+        let active = Active {
+            subject: job.subject,
+            progress,
+            started: Instant::now(),
+        };
+        self.display.started(job, &active);
+        self.active.push(active);
+    }
+
+    fn finish(&mut self, job: &Job, reused: bool) {
+        let mut active = self.active.iter();
+        let position = active.position(|active| active.subject == job.subject);
+        let active = position.map(|position| self.active.swap_remove(position));
+        if !reused {
+            self.done = self.done.saturating_add(job.bytes);
+        }
+        self.display.finished(job, active.as_ref(), reused);
+    }
 }
 
 /// The observer of one piece of work, and the thread that keeps its display fresh.
@@ -74,7 +129,7 @@ pub(crate) struct Reporter {
 }
 
 impl Reporter {
-    /// Reports on work with these layers, in the way that suits stderr.
+    /// Reports on work with these layers, or with a disk, in the way that suits stderr.
     pub(crate) fn start(layers: &[Layer], output: &Output) -> Self {
         let (display, pause): (Box<dyn Display>, _) =
             if output.is_quiet() || output.hides_progress() {
@@ -96,6 +151,8 @@ impl Reporter {
             display,
             active: Vec::new(),
             done: 0,
+            layers: layers.len(),
+            disk: None,
         };
         let state = Arc::new(Shared(Mutex::new(state)));
         let (stop, stopped) = mpsc::channel();
@@ -148,27 +205,37 @@ impl Shared {
 impl Observer for Shared {
     fn layer_started(&self, layer: &Layer, progress: Arc<Progress>) {
         self.with(|state| {
-            let active = Active {
-                index: layer.index,
-                progress,
-                started: Instant::now(),
-            };
-            state.display.started(layer, &active);
-            state.active.push(active);
+            let job = Job::layer(layer, state.layers);
+            state.start(&job, progress);
         });
     }
 
     fn layer_finished(&self, layer: &Layer, reused: bool) {
         self.with(|state| {
-            let position = state
-                .active
-                .iter()
-                .position(|active| active.index == layer.index);
-            let active = position.map(|position| state.active.swap_remove(position));
-            if !reused {
-                state.done = state.done.saturating_add(layer.compressed_bytes);
+            let job = Job::layer(layer, state.layers);
+            state.finish(&job, reused);
+        });
+    }
+
+    fn disk_started(&self, disk: &Path, bytes: u64, progress: Arc<Progress>) {
+        let name = disk.file_name().unwrap_or(disk.as_os_str());
+        let job = Job {
+            subject: Subject::Disk,
+            name: escape(&name.to_string_lossy()).into_owned(),
+            bytes,
+        };
+        self.with(|state| {
+            state.display.expect(bytes);
+            state.start(&job, progress);
+            state.disk = Some(job);
+        });
+    }
+
+    fn disk_finished(&self) {
+        self.with(|state| {
+            if let Some(job) = state.disk.take() {
+                state.finish(&job, false);
             }
-            state.display.finished(layer, active.as_ref(), reused);
         });
     }
 

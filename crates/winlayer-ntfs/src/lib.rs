@@ -21,6 +21,10 @@
 //!
 //! Sources: the linux-ntfs layout documentation; libyal, "New Technologies File System"; volumes of mkntfs and ntfs-3g.
 
+// The helpers in `tests/support` serve the tests in here as well, and name the crate as from outside.
+#[cfg(test)]
+extern crate self as winlayer_ntfs;
+
 mod attribute;
 mod definitions;
 mod error;

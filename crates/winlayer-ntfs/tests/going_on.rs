@@ -1,4 +1,11 @@
 //! Going on with a volume: removing, adding and replacing names, as checkers we did not write and our own reader see it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, not of a library"
+)]
 
 use std::{
     collections::BTreeMap,

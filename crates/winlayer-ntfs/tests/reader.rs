@@ -9,7 +9,10 @@ use std::{
     io::{Read, Seek, SeekFrom},
 };
 
-use support::{Image, town};
+use support::{
+    driver::{self, Image},
+    town::{self, Scale},
+};
 use winlayer_metadata::{FileAttributes, ReparseTag, SecurityDescriptor};
 use winlayer_ntfs::{Namespace, NtfsError, NtfsObject, ObjectKind, Volume};
 
@@ -30,7 +33,7 @@ fn content(volume: &mut Volume<File>, path: &str, stream: &str) -> Vec<u8> {
 
 #[test]
 fn reads_what_the_driver_wrote() {
-    let (image, told) = town::build();
+    let (image, told) = town::build(Scale::TOWN);
     let mut volume = Volume::open(image.open()).unwrap();
     let facts = volume.facts();
     assert_eq!((facts.label.as_str(), facts.version), ("Stadt", (3, 1)));
@@ -75,9 +78,9 @@ fn names(volume: &mut Volume<File>) {
     let many = volume.lookup("MANY").unwrap().unwrap();
     let entries = volume.read_dir(many).unwrap();
     let found: BTreeSet<_> = entries.iter().map(|entry| entry.name.clone()).collect();
-    let expected: BTreeSet<_> = (0..town::NAMES).map(town::name).collect();
+    let expected: BTreeSet<_> = (0..Scale::TOWN.names).map(town::name).collect();
     assert_eq!(found, expected);
-    for number in 0..town::NAMES {
+    for number in 0..Scale::TOWN.names {
         let path = format!(r"\many/{}", town::name(number).to_uppercase());
         let reference = volume.lookup(&path).unwrap().expect(&path);
         let entry = entries.iter().find(|entry| entry.reference == reference);
@@ -125,10 +128,10 @@ fn streams(volume: &mut Volume<File>) {
     let islands = object(volume, "islands");
     assert!(islands.attributes.contains(FileAttributes::SPARSE_FILE));
     assert!(islands.is_sparse(""));
-    assert_eq!(islands.streams[0].allocated, town::ISLANDS * 4096);
+    assert_eq!(islands.streams[0].allocated, Scale::TOWN.islands * 4096);
     let mut reader = volume.stream(&islands, "").unwrap();
     let mut piece = vec![1; 131_072];
-    for number in 0..town::ISLANDS - 1 {
+    for number in 0..Scale::TOWN.islands - 1 {
         reader.read_exact(&mut piece).unwrap();
         assert_eq!(piece[..4096], town::island(number), "island {number}");
         assert!(piece[4096..].iter().all(|&byte| byte == 0));
@@ -268,7 +271,7 @@ fn the_tools_agree(image: &Image, volume: &mut Volume<File>) {
     // The table of this volume is the one this crate knows.
     let path = image.path();
     let mut upcase = std::process::Command::new("ntfscat");
-    let upcase = support::run(upcase.arg(path).arg("$UpCase"));
+    let upcase = driver::run(upcase.arg(path).arg("$UpCase"));
     assert_eq!(content(volume, "$UpCase", ""), upcase);
 }
 

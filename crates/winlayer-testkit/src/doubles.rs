@@ -86,8 +86,13 @@ impl Doubles {
     /// `!` fails after the effect took place.
     #[must_use]
     pub fn failing(mut self, rules: &str) -> Self {
-        self.failures = Some(rules.to_owned());
+        self.fail(rules);
         self
+    }
+
+    /// The same from now on.
+    pub fn fail(&mut self, rules: &str) {
+        self.failures = Some(rules.to_owned());
     }
 
     /// What the doubles read from the environment.

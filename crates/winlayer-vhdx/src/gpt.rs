@@ -1,6 +1,6 @@
 //! Partition tables of disks with sectors of 512 bytes.
 
-mod format;
+pub(crate) mod format;
 
 use std::io::{Read, Seek, SeekFrom, Write};
 

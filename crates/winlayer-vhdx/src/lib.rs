@@ -22,7 +22,7 @@
 //! | `write` | new disks: where blocks go, and what is written around them |
 //! | `read` | disks and chains of them; every rule of the format is checked there |
 //! | `finding` | a broken rule: where, which, what was found |
-//! | [`gpt`], `partition` | what is where on a disk, and a part of it as a device |
+//! | [`gpt`], [`mbr`], `partition` | what is where on a disk, and a part of it as a device |
 //! | [`vhd`] | the older container, of which only the fixed kind is known here |
 //!
 //! Source: \[MS-VHDX\] "Virtual Hard Disk v2 (VHDX) File Format".
@@ -35,6 +35,7 @@ mod format;
 mod geometry;
 pub mod gpt;
 mod guid;
+pub mod mbr;
 mod options;
 mod partition;
 mod read;
@@ -48,5 +49,5 @@ pub use geometry::{BlockSize, SectorSize};
 pub use guid::{Guid, GuidError};
 pub use options::{DiskOptions, ParentLocator};
 pub use partition::Partition;
-pub use read::{Chain, Disk, DiskInfo, DiskKind, open_chain, verify};
+pub use read::{Chain, Disk, DiskInfo, DiskKind, open_chain, open_files, verify};
 pub use write::{DifferencingDisk, DynamicDisk};

@@ -85,11 +85,16 @@ pub(crate) enum Problem {
     },
     #[error("{what}")]
     Refused { what: String, hint: &'static str },
+    #[error("it is no disk: neither VHDX, nor an NTFS volume, nor anything with a partition table")]
+    NotADisk,
+    #[error("damaged volume: {0}")]
+    DamagedDisk(String),
     #[error("stopped because another layer failed")]
     Cancelled,
 }
 
 const DAMAGED_LAYER: &str = "remove the damaged layer folder and unpack the image again";
+const DAMAGED_DISK: &str = "`winlayer verify DISK` names all that is wrong with it";
 const CHANGED_TREE: &str =
     "the tree was changed after it was unpacked; unpack the image again to another directory";
 
@@ -105,9 +110,11 @@ impl Error {
             Problem::Vhdx(error) => kind_of_vhdx(error),
             Problem::TooManyNames(_) => ErrorKind::Limit,
             Problem::Unsafe { .. } => ErrorKind::Unsafe,
-            Problem::Malformed { .. } | Problem::DiffId { .. } | Problem::Damaged { .. } => {
-                ErrorKind::Verification
-            }
+            Problem::Malformed { .. }
+            | Problem::DiffId { .. }
+            | Problem::Damaged { .. }
+            | Problem::NotADisk
+            | Problem::DamagedDisk(_) => ErrorKind::Verification,
             Problem::NotFound(_) | Problem::NoSuchHive(_) => ErrorKind::NotFound,
             Problem::Hive(_) => ErrorKind::Verification,
             Problem::Uvm(problem) if problem.is_none() => ErrorKind::NotFound,
@@ -152,6 +159,7 @@ impl Error {
             Problem::Damaged { hint, .. } => Some(hint),
             Problem::Refused { hint, .. } => Some(hint),
             Problem::Uvm(problem) => problem.hint(),
+            Problem::DamagedDisk(_) => Some(DAMAGED_DISK),
             _ => None,
         }
     }
@@ -219,6 +227,22 @@ impl Error {
         Problem::NtfsEntry { entry, source }.into()
     }
 
+    /// What a volume's reader said, when it was that.
+    pub(crate) fn ntfs(&self) -> Option<&NtfsError> {
+        match &*self.problem {
+            Problem::Ntfs(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// What a disk's reader said, when it was that.
+    pub(crate) fn vhdx(&self) -> Option<&VhdxError> {
+        match &*self.problem {
+            Problem::Vhdx(error) => Some(error),
+            _ => None,
+        }
+    }
+
     /// True when the chain simply has no utility VM, which is no failure of an unpack.
     pub(crate) fn is_no_utility_vm(&self) -> bool {
         matches!(&*self.problem, Problem::Uvm(problem) if problem.is_none())
@@ -262,6 +286,23 @@ impl Error {
             hint: DAMAGED_LAYER,
         }
         .into()
+    }
+
+    /// The file holds no disk.
+    pub(crate) fn not_a_disk() -> Self {
+        Problem::NotADisk.into()
+    }
+
+    /// A volume breaks a rule of NTFS.
+    pub(crate) fn damaged_disk(what: impl Into<String>) -> Self {
+        Problem::DamagedDisk(what.into()).into()
+    }
+
+    /// Names the disk file with which this happened.
+    pub(crate) fn on_disk(mut self, path: &std::path::Path) -> Self {
+        let path = escape(&path.to_string_lossy());
+        self.context = Some(format!("disk \"{path}\" cannot be read"));
+        self
     }
 
     /// A tree is not as its metadata file says.
@@ -401,7 +442,16 @@ fn kind_of_ntfs(error: &NtfsError) -> ErrorKind {
 fn kind_of_vhdx(error: &VhdxError) -> ErrorKind {
     match (error, io_cause(error)) {
         (_, Some(cause)) => kind_of_io(cause),
-        (VhdxError::Damaged(_) | VhdxError::Unreadable, None) => ErrorKind::Verification,
+        (VhdxError::InFile { source, .. }, None) => kind_of_vhdx(source),
+        (
+            VhdxError::Damaged(_)
+            | VhdxError::Unreadable
+            | VhdxError::WrongParent { .. }
+            | VhdxError::Gpt { .. }
+            | VhdxError::Vhd { .. },
+            None,
+        ) => ErrorKind::Verification,
+        (VhdxError::ParentNotFound { .. }, None) => ErrorKind::NotFound,
         _ => ErrorKind::Failed,
     }
 }
@@ -409,6 +459,7 @@ fn kind_of_vhdx(error: &VhdxError) -> ErrorKind {
 fn hint_for_ntfs(error: &NtfsError) -> Option<&'static str> {
     match error {
         NtfsError::Io { source, .. } => hint_for_io(source.kind()),
+        NtfsError::Damaged { .. } => Some(DAMAGED_DISK),
         NtfsError::Full { .. } | NtfsError::Size { .. } => Some("give a larger --size"),
         _ => None,
     }

@@ -12,6 +12,7 @@
 //! [`LayerChain`], booted through [`locate_uvm_boot_files`], and checked by [`verify_store`] or
 //! [`verify_tree`]. [`list`], [`cat`] and [`inspect()`] look inside an image without unpacking it;
 //! [`read_registry`] and [`registry_diff`] into its registry.
+//! [`list_disk`], [`cat_disk`], [`extract_disk`] and [`verify_disk`] read NTFS disks, anyone's.
 //! [`doctor`] finds what is in the way on this machine.
 
 /// Compiles the example of the README.
@@ -20,6 +21,7 @@
 struct Readme;
 
 mod chain;
+mod disk;
 pub mod doctor;
 mod error;
 #[cfg(any(windows, test))]
@@ -45,6 +47,10 @@ mod verify;
 mod view;
 
 pub use chain::{ChainLink, LayerChain};
+pub use disk::{
+    DiskFile, DiskFinding, DiskFormat, DiskTarget, ExtractOptions, ExtractedDisk, FindingSeverity,
+    VerifiedDisk, VerifiedFile, VerifiedVolume, cat_disk, extract_disk, list_disk, verify_disk,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use inspect::{ImageFacts, InspectOptions, LayerContents, LayerFacts, inspect};
 pub use registry::{
@@ -58,7 +64,10 @@ pub use report::{
 pub use sample::{SampleOptions, write_sample};
 pub use selftest::{SelftestOptions, SelftestReport, SelftestStep, selftest};
 pub use store::{ImageRecord, LayerStore, StoreKind};
-pub use target::tree::verify_tree;
+pub use target::{
+    disk::{BlankDisks, write_blank_disk},
+    tree::verify_tree,
+};
 pub use unpack::unpack_windows_image;
 pub use uvm::{
     UvmBootEntry, UvmBootFiles, locate_unprocessed_uvm_boot_files, locate_uvm_boot_files,

@@ -42,8 +42,8 @@ pub use self::{
     path::RegistryPath,
 };
 pub(crate) use self::{
-    collect::{CONFIG, LOGS, MOST_LOG_BYTES, Wanted, collect},
-    merged::changes_nothing,
+    collect::{CONFIG, LOGS, MOST_LOG_BYTES, Wanted, collect, delta, spool},
+    merged::merge_over,
 };
 use crate::Error;
 

@@ -1,6 +1,11 @@
 //! What a caller asks for ([`UnpackOptions`]), watches ([`Observer`]) and gets ([`UnpackedImage`]).
 
-use std::{fmt, num::NonZero, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    num::NonZero,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use serde::Serialize;
 use winlayer_image::{Layer, Platform};
@@ -34,6 +39,9 @@ pub enum Target {
     Ntfs(DiskOptions),
     /// The same on a disk that Windows, Hyper-V and QEMU attach: a dynamic VHDX with a partition table.
     Vhdx(DiskOptions),
+    /// One disk per layer, each holding only what its layer changes on top of the disk of the layer below, in a
+    /// [`LayerStore`](crate::LayerStore) of that kind at the root, which is made when missing.
+    LayerDisks(DiskOptions),
     /// One Windows layer tar, written to the file the root names.
     Tar {
         /// Only this layer, counted from 1 (the base), instead of all of them merged.
@@ -73,7 +81,7 @@ impl Target {
             Self::Folder => "folder",
             Self::Hcs { .. } => "hcs",
             Self::Ntfs(_) => "ntfs",
-            Self::Vhdx(_) => "vhdx",
+            Self::Vhdx(_) | Self::LayerDisks(_) => "vhdx",
             Self::Tree { .. } => "tree",
             Self::Tar { .. } => "tar",
         }
@@ -94,6 +102,14 @@ pub trait Observer: Send + Sync {
     fn layer_finished(&self, layer: &Layer, reused: bool) {
         let _ = (layer, reused);
     }
+
+    /// Reading of a disk begins: some `bytes` are stored in it; `progress` counts while it lasts.
+    fn disk_started(&self, disk: &Path, bytes: u64, progress: Arc<Progress>) {
+        let _ = (disk, bytes, progress);
+    }
+
+    /// The disk begun last was read.
+    fn disk_finished(&self) {}
 
     /// Something slow other than reading a layer begins, for example
     /// "waiting for another winlayer to finish layer 2".

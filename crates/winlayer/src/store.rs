@@ -1,7 +1,7 @@
 //! [`LayerStore`]: unpacked layers on disk, named by ChainID, each complete or not there at all.
 //!
 //! ```text
-//! ROOT/winlayer-store.json          {"version":1}, for finished Windows layers with "kind":"hcs"
+//! ROOT/winlayer-store.json          {"version":1}, for others than layer folders with "kind"
 //! ROOT/layers/<chain hex>/          published layers
 //! ROOT/ingest/<chain hex>/          a layer being built, or what a crash left of one
 //! ROOT/ingest/<12 hex digits>/      what the platform imports into a layer of kind `hcs`
@@ -170,7 +170,7 @@ impl LayerStore {
     fn is_published(&self, id: ChainId) -> Result<bool> {
         let path = layer_path(id);
         let found = match self.kind {
-            StoreKind::Folder => self.dir.stat(&path)?,
+            StoreKind::Folder | StoreKind::Vhdx => self.dir.stat(&path)?,
             StoreKind::Hcs => match self.dir.stat(&path)? {
                 Some(_) => self.dir.stat(&format!("{path}/{LAYER_FILE}"))?,
                 None => None,

@@ -49,11 +49,12 @@ pub(crate) fn dir(name: &str) -> Item {
     object(name, ObjectKind::Directory, metadata(0x10), b"")
 }
 
-pub(crate) fn file(name: &str, body: &str) -> Item {
+pub(crate) fn file(name: &str, body: impl AsRef<[u8]>) -> Item {
+    let body = body.as_ref();
     let kind = ObjectKind::File {
         size: body.len() as u64,
     };
-    object(name, kind, metadata(0x20), body.as_bytes())
+    object(name, kind, metadata(0x20), body)
 }
 
 /// A junction.

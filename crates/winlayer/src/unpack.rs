@@ -28,7 +28,7 @@ use crate::{
     line::Line,
     locate_unprocessed_uvm_boot_files, locate_uvm_boot_files,
     report::Outcome,
-    store::{Ingest, LayerRecord, PartialBlob},
+    store::{Ingest, LayerRecord, PartialBlob, StoreKind},
     target::{
         self,
         disk::Kind as DiskKind,
@@ -63,7 +63,8 @@ pub fn unpack_windows_image(
     let mut uvm = None;
     let outcome = match &options.target {
         Target::Folder => {
-            let (mut outcome, layers) = unpack_folders(image, root, options)?;
+            let (mut outcome, layers) =
+                unpack_store(image, root, options, StoreKind::Folder, &FolderMaker)?;
             uvm = utility_vm(&layers, &mut outcome.warnings);
             chain = layers.layers;
             outcome
@@ -80,6 +81,17 @@ pub fn unpack_windows_image(
         } => target::tree::unpack(image, root, metadata.as_deref(), *utility_vm, options)?,
         Target::Ntfs(disk) => target::disk::unpack(image, root, DiskKind::Ntfs, disk, options)?,
         Target::Vhdx(disk) => target::disk::unpack(image, root, DiskKind::Vhdx, disk, options)?,
+        Target::LayerDisks(disk) => {
+            let maker = target::disk::DiskMaker::new(image, disk)?;
+            // Each disk needs the one below, so there is nothing to do at the same time.
+            let options = &UnpackOptions {
+                jobs: 1,
+                ..options.clone()
+            };
+            let (outcome, layers) = unpack_store(image, root, options, StoreKind::Vhdx, &maker)?;
+            chain = layers.layers;
+            outcome
+        }
         Target::Tar { layer } => target::tar::unpack(image, root, *layer, options)?,
     };
     Ok(UnpackedImage {
@@ -146,13 +158,15 @@ fn unpack_hcs(
     ))
 }
 
-fn unpack_folders(
+fn unpack_store<M: LayerMaker>(
     image: &Image,
     root: &Path,
     options: &UnpackOptions,
+    kind: StoreKind,
+    maker: &M,
 ) -> Result<(Outcome, LayerChain)> {
-    let store = LayerStore::open_or_create(root)?;
-    let unpacked = unpack_into(&store, image, options, &FolderMaker);
+    let store = LayerStore::open_or_create_kind(root, kind)?;
+    let unpacked = unpack_into(&store, image, options, maker);
     if unpacked.is_err() {
         // The error of the unpack is the one to tell; an empty store that stays harms nobody.
         let _ = store.take_back();
@@ -247,7 +261,8 @@ impl LayerMaker for FolderMaker {
     ) -> Result<FinishedLayer> {
         let dir = ingest.dir();
         let (assembly, layers) = (TransportFolder { dir }, store.layers_path());
-        let finished = folder::finish(dir, &assembly, layer, staged, below, &layers)?;
+        let mut finished = folder::finish(dir, &assembly, layer, staged, below, &layers)?;
+        finished.record.unfinished = folder::unfinished(&finished.record);
         folder::seal(dir, &finished.record)?;
         ingest.publish()?;
         Ok(finished)
@@ -346,17 +361,19 @@ impl<'a, M: LayerMaker> Job<'a, M> {
 
     fn build(&self, layer: &Layer, ingest: Ingest<'a>) -> Result<LayerRecord> {
         let partial = self.partial_blob(layer)?;
-        let staged = match self.stage(layer, &ingest, partial.as_ref()) {
-            Ok(staged) => staged,
+        let make = || {
+            let staged = self.stage(layer, &ingest, partial.as_ref())?;
+            let parents = self.line.wait_for_all_below(layer.index)?;
+            let maker = self.maker;
+            maker.finish(self.store, ingest, layer, staged, &parents)
+        };
+        let finished = match make() {
+            Ok(finished) => finished,
             Err(error) => {
                 discard_wrong_bytes(partial, &error)?;
                 return Err(error);
             }
         };
-        let parents = self.line.wait_for_all_below(layer.index)?;
-        let finished = self
-            .maker
-            .finish(self.store, ingest, layer, staged, &parents)?;
         let (names, tombstones) = (finished.names, finished.tombstones);
         let published = PublishedLayer::just_built(self.store, layer.chain_id, names, tombstones)?;
         self.line.done(layer.index, Arc::new(published));

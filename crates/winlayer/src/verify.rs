@@ -119,7 +119,8 @@ fn verify_layer(
 /// Reads every object of a [`LayerStore`], or of one layer folder, and compares it with what the
 /// folder's `layer-index.jsonl` says: size, CRC-32, nothing missing, nothing extra. The chain and
 /// the counts of `layer.json` are checked too. Of layers that Windows has finished, which have become
-/// something else than the index describes, only that every object is there is checked.
+/// something else than the index describes, only that every object is there is checked. Disks of layers
+/// are checked as by [`verify_disk`](crate::verify_disk).
 ///
 /// # Errors
 ///

@@ -4,6 +4,7 @@ mod cat;
 mod list;
 mod place;
 
+pub(crate) use self::place::{Spelled, no_path};
 pub use self::{
     cat::cat,
     list::{ListedObject, list},

@@ -1,35 +1,51 @@
 //! `winlayer ls`.
 
+use super::refuse_layer;
 use crate::args::LsArgs;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::source::Source;
 use crate::text::{escape, thousands};
 use serde::Serialize;
 use std::fmt::Write;
-use winlayer::{ListedObject, list};
+use winlayer::{ListedObject, list, list_disk};
 
 #[derive(Serialize)]
 struct Listing<'a> {
-    image: String,
+    #[serde(flatten)]
+    place: Place,
     path: Option<&'a str>,
     layer: Option<usize>,
     objects: Vec<ListedObject>,
 }
 
+/// What was listed.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Place {
+    Image(String),
+    Disk(String),
+}
+
 pub(crate) fn run(args: &LsArgs, output: &mut Output) -> Result<(), Failure> {
-    let image = args.source.resolve(&args.image)?;
     let path = args.path.as_deref();
-    let objects = list(
-        &image,
-        path,
-        args.layer,
-        args.recursive,
-        &args.limits.limits(),
-    )?;
+    let (place, objects) = match &args.subject {
+        Source::Image(reference) => {
+            args.disk.refuse_for_image()?;
+            let image = args.source.resolve(reference)?;
+            let limits = args.limits.limits();
+            let objects = list(&image, path, args.layer, args.recursive, &limits)?;
+            (Place::Image(reference.to_string()), objects)
+        }
+        Source::Disk(file) => {
+            refuse_layer(args.layer)?;
+            let objects = list_disk(&args.disk.file(file), path, args.recursive)?;
+            (Place::Disk(file.display().to_string()), objects)
+        }
+    };
     if output.is_json() {
-        let image = args.image.to_string();
         return output.document(&Listing {
-            image,
+            place,
             path,
             layer: args.layer,
             objects,

@@ -1,18 +1,28 @@
 //! `winlayer verify`.
 
+mod disk;
+
 use crate::args::VerifyArgs;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress::Reporter;
+use crate::source::Source;
 use crate::text::{self, count, escape};
 use std::path::Path;
 use winlayer::{Reference, Verified, verify_image, verify_store, verify_tree};
 
 pub(crate) fn run(args: &VerifyArgs, output: &mut Output) -> Result<(), Failure> {
-    let verified = if args.subject.is_dir() {
-        verify_directory(&args.subject, args.metadata.as_deref())?
-    } else {
-        verify_reference(args, output)?
+    let is_directory = args.subject.is_dir();
+    if !is_directory && let Ok(Source::Disk(path)) = Source::of(&args.subject) {
+        return disk::run(&args.disk.file(&path), args, output);
+    }
+    args.disk.refuse_for_image()?;
+    if args.files {
+        return Err(Failure::usage("--files only goes with a disk"));
+    }
+    let verified = match is_directory {
+        true => verify_directory(&args.subject, args.metadata.as_deref())?,
+        false => verify_reference(args, output)?,
     };
     if output.is_json() {
         return output.document(&verified);
@@ -35,7 +45,7 @@ fn verify_reference(args: &VerifyArgs, output: &Output) -> Result<Verified, Fail
     let subject = args.subject.display();
     let reference: Reference = args.subject.to_string_lossy().parse().map_err(|error| {
         Failure::usage(format!(
-            "{subject} is neither an existing directory nor an image: {error}"
+            "{subject} is neither an existing directory or file nor an image: {error}"
         ))
     })?;
     if args.metadata.is_some() {
@@ -48,7 +58,7 @@ fn verify_reference(args: &VerifyArgs, output: &Output) -> Result<Verified, Fail
         match args.subject.to_string_lossy().contains([':', '@']) {
             true => failure,
             false => failure.with_hint(format!(
-                "{subject} is no directory of this machine, so it was taken for the image {reference}"
+                "{subject} is no directory or file of this machine, so it was taken for the image {reference}"
             )),
         }
     })?;

@@ -1,6 +1,6 @@
 //! Progress for a terminal: a bar for each layer being read and one for the whole.
 
-use super::{Active, Display, name};
+use super::{Active, Display, Job, Subject, name};
 use crate::output::to_stderr;
 use crate::text::count;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -14,9 +14,7 @@ const TOTAL: &str =
 pub(super) struct Bars {
     screen: MultiProgress,
     total: ProgressBar,
-    layers: usize,
-    /// By the layer's index.
-    reading: HashMap<usize, ProgressBar>,
+    reading: HashMap<Subject, ProgressBar>,
 }
 
 impl Bars {
@@ -33,7 +31,6 @@ impl Bars {
         Self {
             screen,
             total,
-            layers: layers.len(),
             reading: HashMap::new(),
         }
     }
@@ -48,28 +45,32 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 impl Display for Bars {
-    fn started(&mut self, layer: &Layer, active: &Active) {
-        let bar = ProgressBar::new(layer.compressed_bytes)
-            .with_style(style(LAYER))
-            .with_prefix(name(layer, self.layers));
-        let bar = self.screen.insert_before(&self.total, bar);
-        self.reading.insert(active.index, bar);
+    fn expect(&mut self, bytes: u64) {
+        self.total.inc_length(bytes);
     }
 
-    fn finished(&mut self, layer: &Layer, _: Option<&Active>, reused: bool) {
-        if let Some(bar) = self.reading.remove(&layer.index) {
+    fn started(&mut self, job: &Job, active: &Active) {
+        let bar = ProgressBar::new(job.bytes)
+            .with_style(style(LAYER))
+            .with_prefix(job.name.clone());
+        let bar = self.screen.insert_before(&self.total, bar);
+        self.reading.insert(active.subject, bar);
+    }
+
+    fn finished(&mut self, job: &Job, _: Option<&Active>, reused: bool) {
+        if let Some(bar) = self.reading.remove(&job.subject) {
             bar.finish_and_clear();
             self.screen.remove(&bar);
         }
         if reused {
             // What need not be read says nothing about rate and time left.
-            self.total.dec_length(layer.compressed_bytes);
+            self.total.dec_length(job.bytes);
         }
     }
 
     fn tick(&mut self, active: &[Active], done: u64) {
         for active in active {
-            if let Some(bar) = self.reading.get(&active.index) {
+            if let Some(bar) = self.reading.get(&active.subject) {
                 bar.set_message(count(active.entries(), "entry", "entries"));
                 bar.set_position(active.compressed_bytes());
             }

@@ -1,12 +1,11 @@
 //! Progress for a log: a line when a layer starts, one when it ends, a few in between.
 
-use super::{Active, Display, name};
+use super::{Active, Display, Job, Subject};
 use crate::output::to_stderr;
 use crate::text::{count, duration, size};
 use winlayer::Layer;
 
 pub(super) struct Lines {
-    layers: usize,
     /// Compressed bytes still worth counting: of all layers but the reused ones.
     total: u64,
 }
@@ -14,23 +13,23 @@ pub(super) struct Lines {
 impl Lines {
     pub(super) fn new(layers: &[Layer]) -> Self {
         let total = layers.iter().map(|layer| layer.compressed_bytes).sum();
-        Self {
-            layers: layers.len(),
-            total,
-        }
+        Self { total }
     }
 }
 
 impl Display for Lines {
-    fn started(&mut self, layer: &Layer, _: &Active) {
-        let name = name(layer, self.layers);
-        to_stderr(&format!("{name}: reading {}", size(layer.compressed_bytes)));
+    fn expect(&mut self, bytes: u64) {
+        self.total = self.total.saturating_add(bytes);
     }
 
-    fn finished(&mut self, layer: &Layer, active: Option<&Active>, reused: bool) {
-        let name = name(layer, self.layers);
+    fn started(&mut self, job: &Job, _: &Active) {
+        to_stderr(&format!("{}: reading {}", job.name, size(job.bytes)));
+    }
+
+    fn finished(&mut self, job: &Job, active: Option<&Active>, reused: bool) {
+        let name = &job.name;
         if reused {
-            self.total = self.total.saturating_sub(layer.compressed_bytes);
+            self.total = self.total.saturating_sub(job.bytes);
             to_stderr(&format!("{name}: already there"));
         } else if let Some(active) = active {
             let entries = count(active.entries(), "entry", "entries");
@@ -43,16 +42,17 @@ impl Display for Lines {
 
     fn tick(&mut self, active: &[Active], done: u64) {
         let entries = count(active.iter().map(Active::entries).sum(), "entry", "entries");
-        let layers: Vec<String> = active
-            .iter()
-            .map(|active| (active.index + 1).to_string())
-            .collect();
+        let layers = active.iter().filter_map(|active| match active.subject {
+            Subject::Layer(index) => Some((index + 1).to_string()),
+            Subject::Disk => None,
+        });
+        let layers: Vec<String> = layers.collect();
+        let (done, total) = (size(done), size(self.total));
         if !layers.is_empty() {
-            let (done, total) = (size(done), size(self.total));
-            to_stderr(&format!(
-                "{done} of {total}, now layer {}: {entries}",
-                layers.join(", ")
-            ));
+            let layers = layers.join(", ");
+            to_stderr(&format!("{done} of {total}, now layer {layers}: {entries}"));
+        } else if !active.is_empty() {
+            to_stderr(&format!("{done} of {total}: {entries}"));
         }
     }
 

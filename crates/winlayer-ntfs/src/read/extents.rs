@@ -142,7 +142,7 @@ impl Extents {
     }
 
     /// The bytes from `offset` on that one read can give: where they are, and how many, at most `most`.
-    fn piece(&self, offset: u64, most: u64) -> Option<(Option<u64>, u64)> {
+    pub(crate) fn piece(&self, offset: u64, most: u64) -> Option<(Option<u64>, u64)> {
         let index = self.extents.partition_point(|extent| extent.end <= offset);
         let extent = self.extents.get(index)?;
         let inside = offset - extent.start;

@@ -135,6 +135,12 @@ impl<D: Read + Seek> Verifier<'_, D> {
             record: number,
             attribute: AttributeType::STANDARD_INFORMATION.to_string(),
         };
+        let unused = [standard.max_versions, standard.version, standard.class_id];
+        if unused.iter().any(|field| field.get() != 0) {
+            let found = format!("{unused:?}");
+            self.sink
+                .report(place(), Rule::Reserved, "zeros at 36", found);
+        }
         if ![0, 48, 72].contains(&length) {
             self.sink.report(
                 place(),

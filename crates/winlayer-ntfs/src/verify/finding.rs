@@ -94,6 +94,7 @@ impl<'a> Sink<'a> {
     }
 
     fn failed(&mut self, rule: Rule, error: NtfsError) {
+        let mut rule = rule;
         let (place, expected, found) = match error {
             NtfsError::Damaged {
                 place,
@@ -101,6 +102,7 @@ impl<'a> Sink<'a> {
                 found,
             } => (place, expected, found),
             NtfsError::NotNtfs { expected, found } => {
+                rule = Rule::BootSector;
                 (Place::BootSector, expected.to_owned(), found)
             }
             NtfsError::Unsupported { place, what } => {

@@ -354,8 +354,9 @@ fn is_closed(log: &[u8]) -> bool {
             .first_chunk()
             .map(|word| u16::from_le_bytes(*word))
     };
-    // The page's head gives the restart area's place; there are at 12 the first client in use, at 14 the flags.
-    let Some(area) = word(24).map(usize::from) else {
+    // The page's head gives the place of the restart area, which has the first client in use at 12 and its flags at 14.
+    let area = word(24).map(usize::from).filter(|area| *area < 4096);
+    let Some(area) = area else {
         return false;
     };
     word(area + 12) == Some(u16::MAX) || word(area + 14).is_some_and(|flags| flags & 2 != 0)

@@ -11,7 +11,7 @@ use zerocopy::FromBytes;
 use super::{
     FileId, NameId, VolumeOptions, VolumeSize, VolumeWriter,
     mft::MftRuns,
-    names::{Names, Node, State},
+    names::{Names, Node, State, file_name},
     output::Output,
     security::Descriptors,
     space::Space,
@@ -137,6 +137,24 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
         self.set_changed(file);
         self.set_changed(parent);
         Ok(())
+    }
+
+    /// Spells a name in another way, in the same directory.
+    ///
+    /// # Errors
+    ///
+    /// The name is of the volume's own files, or not there; the new one cannot be.
+    pub fn rename(&mut self, id: NameId, name: &str) -> Result<NameId> {
+        let units = file_name(name)?;
+        let old = self.names.get(id).filter(|name| !name.is_removed);
+        let Some(old) = old.filter(|name| name.file >= system::FIRST_USER) else {
+            return Err(super::refused(name, "what is to be renamed is not there"));
+        };
+        if self.names.units(&old) == units {
+            return Ok(id);
+        }
+        self.remove_name(id)?;
+        self.add_name(old.parent, old.file, &units, old.namespace)
     }
 
     /// The record on the volume is out of date.

@@ -417,7 +417,7 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
 
     /// An empty log: Windows initialises it when it mounts the volume.
     fn put_log(&mut self) -> Result<()> {
-        const EMPTY: [u8; 1 << 16] = [0xff; 1 << 16];
+        static EMPTY: [u8; 1 << 16] = [0xff; 1 << 16];
         let size = log_size(self.total()? * CLUSTER);
         let first = self.space.allocate(size / CLUSTER)?;
         let mut at = 0;

@@ -9,15 +9,38 @@ use std::{
 
 use winlayer_metadata::{ReparsePoint, SecurityDescriptor};
 
-use super::{Image, ea_list, get, set};
+use super::driver::{Image, ea_list, get, set};
 
 pub const SDDL: &str = "O:BAG:SYD:P(A;;FA;;;BA)(A;;0x1200a9;;;BU)S:(ML;;NW;;;HI)";
 pub const OBJECT_ID: [u8; 16] = *b"sixteen bytes id";
 pub const CREATED: i64 = 132_223_104_001_234_567;
 pub const WRITTEN: i64 = 132_223_104_009_999_999;
 pub const ACCESSED: i64 = 133_000_000_000_000_001;
-pub const NAMES: usize = 5_000;
-pub const ISLANDS: u64 = 2_000;
+
+/// How much there is of what there is much of.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale {
+    /// Bytes of the volume.
+    pub volume: u64,
+    /// Files in one directory.
+    pub names: usize,
+    /// Runs of one file.
+    pub islands: u64,
+}
+
+impl Scale {
+    pub const TOWN: Self = Self {
+        volume: 256 << 20,
+        names: 5_000,
+        islands: 2_000,
+    };
+    /// For what is done to a volume many times.
+    pub const SMALL: Self = Self {
+        volume: 24 << 20,
+        names: 300,
+        islands: 400,
+    };
+}
 
 pub fn name(number: usize) -> String {
     let part = ["alpha", "Bravo", "ÇEDILLE", "дом", "zz"][number % 5];
@@ -40,17 +63,19 @@ pub struct Told {
     pub times: Vec<u8>,
 }
 
-/// A volume of 256 MiB with everything on it.
-pub fn build() -> (Image, Told) {
-    let image = Image::formatted(256 << 20, &["-L", "Stadt"]);
-    let told = image.mounted(fill);
+/// A volume with everything on it.
+pub fn build(scale: Scale) -> (Image, Told) {
+    let image = Image::formatted(scale.volume, &["-L", "Stadt"]);
+    let told = image.mounted(|root| fill(root, scale));
     (image, told)
 }
 
-fn fill(root: &Path) -> Told {
+fn fill(root: &Path, scale: Scale) -> Told {
     fs::create_dir_all(root.join("Windows/System32/drivers")).unwrap();
     fs::write(root.join("Windows/win.ini"), b"[fonts]\r\n").unwrap();
-    let content: Vec<u8> = (0..3_000_000_u32).map(|n| (n * 7 >> 3) as u8).collect();
+    fs::write(root.join("Windows/twin-a"), b"").unwrap();
+    fs::write(root.join("Windows/twin-b"), b"").unwrap();
+    let content: Vec<u8> = (0..3_000_000_u32).map(|n| ((n * 7) >> 3) as u8).collect();
     fs::write(root.join("Windows/System32/kernel32.dll"), &content).unwrap();
     fs::hard_link(
         root.join("Windows/System32/kernel32.dll"),
@@ -60,12 +85,12 @@ fn fill(root: &Path) -> Told {
 
     let many = root.join("many");
     fs::create_dir(&many).unwrap();
-    for number in 0..NAMES {
+    for number in 0..scale.names {
         fs::write(many.join(name(number)), number.to_string()).unwrap();
     }
 
     let islands = File::create(root.join("islands")).unwrap();
-    for number in 0..ISLANDS {
+    for number in 0..scale.islands {
         islands.write_at(&island(number), number * 131_072).unwrap();
     }
     drop(islands);

@@ -9,7 +9,7 @@ use zerocopy::{
 
 use crate::Guid;
 
-pub(super) const SECTOR: u64 = 512;
+pub(crate) const SECTOR: u64 = 512;
 /// Entries that are written; the least the specification allows (5.3.1: 16384 bytes).
 pub(super) const ENTRIES: u32 = 128;
 /// Sectors of that many entries.
@@ -18,7 +18,7 @@ pub(super) const ENTRY_SECTORS: u64 = ENTRIES as u64 * size_of::<Entry>() as u64
 /// Entry of the partition table of an MBR (5.2.1).
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
-pub(super) struct MbrEntry {
+pub(crate) struct MbrEntry {
     /// 0: 0, not active.
     pub boot: u8,
     /// 1: head, sector, cylinder of the first sector: 0, 2, 0.
@@ -36,13 +36,13 @@ const _: () = assert!(size_of::<MbrEntry>() == 16);
 
 impl MbrEntry {
     /// The whole disk belongs to a GPT.
-    pub(super) const PROTECTIVE: u8 = 0xEE;
+    pub(crate) const PROTECTIVE: u8 = 0xEE;
 }
 
 /// Sector 0 (5.2.3, "Protective MBR").
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
-pub(super) struct ProtectiveMbr {
+pub(crate) struct ProtectiveMbr {
     /// 0: zero.
     pub boot_code: [u8; 440],
     /// 440: zero.
@@ -57,7 +57,7 @@ pub(super) struct ProtectiveMbr {
 const _: () = assert!(size_of::<ProtectiveMbr>() == 512);
 
 impl ProtectiveMbr {
-    pub(super) const SIGNATURE: [u8; 2] = [0x55, 0xAA];
+    pub(crate) const SIGNATURE: [u8; 2] = [0x55, 0xAA];
 }
 
 /// One of the two headers, at the second and the last sector (5.3.2).

@@ -126,11 +126,19 @@ impl<F: Read + Seek> Seek for Chain<F> {
 /// When a file cannot be opened or is no sound disk, a parent is not found or is another than the child was
 /// made from, or there are more than 64 disks.
 pub fn open_chain(path: &Path) -> Result<Chain<File>, VhdxError> {
-    let mut disks = Vec::new();
-    let mut seen = Vec::new();
+    let files = open_files(path)?;
+    Chain::new(files.into_iter().map(|(_, disk)| disk).collect())
+}
+
+/// The files of a chain, topmost first, each with its path; [`open_chain`] makes one disk of them.
+///
+/// # Errors
+/// As [`open_chain`], but a parent may be another than the child was made from.
+pub fn open_files(path: &Path) -> Result<Vec<(PathBuf, Disk<File>)>, VhdxError> {
+    let mut files: Vec<(PathBuf, Disk<File>)> = Vec::new();
     let mut next = Some(path.to_owned());
     while let Some(path) = next {
-        if disks.len() == MOST_DISKS {
+        if files.len() == MOST_DISKS {
             return Err(VhdxError::TooDeep { limit: MOST_DISKS });
         }
         let failed = |source| VhdxError::OpenFile {
@@ -138,7 +146,7 @@ pub fn open_chain(path: &Path) -> Result<Chain<File>, VhdxError> {
             source: Arc::new(source),
         };
         let path = fs::canonicalize(&path).map_err(failed)?;
-        if seen.contains(&path) {
+        if files.iter().any(|(seen, _)| *seen == path) {
             return Err(VhdxError::Circle { path });
         }
         let file = File::open(&path).map_err(failed)?;
@@ -150,10 +158,9 @@ pub fn open_chain(path: &Path) -> Result<Chain<File>, VhdxError> {
             .parent_locator()
             .map(|locator| find_parent(&path, &locator))
             .transpose()?;
-        disks.push(disk);
-        seen.push(path);
+        files.push((path, disk));
     }
-    Chain::new(disks)
+    Ok(files)
 }
 
 fn find_parent(child: &Path, locator: &ParentLocator) -> Result<PathBuf, VhdxError> {

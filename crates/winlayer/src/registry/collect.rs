@@ -238,7 +238,7 @@ fn piece(path: &LayerPath) -> Option<(RegistryHive, Piece)> {
 }
 
 /// The hive whose delta an entry is.
-pub(super) fn delta(path: &LayerPath) -> Option<RegistryHive> {
+pub(crate) fn delta(path: &LayerPath) -> Option<RegistryHive> {
     piece(path)
         .filter(|(_, piece)| *piece == Piece::Delta)
         .map(|(hive, _)| hive)
@@ -438,7 +438,7 @@ impl Found {
 }
 
 /// Copies a body to a temporary file without a name.
-pub(super) fn spool(body: &mut dyn BufRead) -> Result<File> {
+pub(crate) fn spool(body: &mut dyn BufRead) -> Result<File> {
     let failed = |error| Error::io("write a temporary file", error);
     let mut file = tempfile::tempfile().map_err(failed)?;
     copy_body(body, &mut file, || "a temporary file".to_owned())?;

@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use winlayer_hive::{Hive, HiveError, KeySemantics, PagedSource};
+use winlayer_hive::{Hive, HiveError, KeySemantics, Overlay, PagedSource};
 use winlayer_metadata::Upcase;
 use winlayer_tar::{AlternateStream, Body, LayerPath, Object, ObjectKind};
 
@@ -202,8 +202,44 @@ fn part(hive: RegistryHive, layer: usize, is_whole: bool, entry: &str, file: Fil
     })
 }
 
+/// The hive with the changes of its logs and of a delta, if there are any; the inner error says why
+/// that cannot be.
+pub(crate) fn merge_over(
+    base: File,
+    logs: &[Vec<u8>],
+    delta: Option<File>,
+) -> Result<std::result::Result<Option<Vec<u8>>, String>> {
+    let failed = |error| Error::io("read a hive", error);
+    let again = base.try_clone().map_err(failed)?;
+    let [base, again] = [base, again].map(PagedSource::new);
+    let (base, again) = (base.map_err(failed)?, again.map_err(failed)?);
+    let delta = delta.map(PagedSource::new).transpose().map_err(failed)?;
+    let merged = || {
+        let delta = delta.map(Hive::from_source).transpose()?;
+        let delta = match delta {
+            Some(delta) if changes_nothing(&delta)? => None,
+            delta => delta,
+        };
+        let (base, replayed) = match Hive::from_source(base) {
+            Err(HiveError::Dirty { .. }) if !logs.is_empty() => {
+                let logs: Vec<&[u8]> = logs.iter().map(Vec::as_slice).collect();
+                (Hive::from_source_with_logs(again, &logs)?, true)
+            }
+            _ if delta.is_none() => return Ok(None),
+            base => (base?, false),
+        };
+        if delta.is_none() && !replayed {
+            return Ok(None);
+        }
+        Overlay::new([base].into_iter().chain(delta))?
+            .to_bytes()
+            .map(Some)
+    };
+    Ok(merged().map_err(|error: HiveError| describe(&error)))
+}
+
 /// Most deltas are of this kind; merging one would only pack the full hive anew.
-pub(crate) fn changes_nothing(delta: &Hive<'_>) -> std::result::Result<bool, HiveError> {
+fn changes_nothing(delta: &Hive<'_>) -> std::result::Result<bool, HiveError> {
     let root = delta.root()?;
     let is_empty = root.subkey_count() == 0 && root.value_count() == 0;
     Ok(is_empty && root.layer().semantics == KeySemantics::Merge)

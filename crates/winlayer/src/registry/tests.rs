@@ -1,6 +1,6 @@
 use winlayer_digest::{DiffId, Digest};
 use winlayer_hive::{HiveTree, ValueData};
-use winlayer_tar::{Limits, ObjectKind};
+use winlayer_tar::Limits;
 
 use super::*;
 use crate::{ErrorKind, InspectOptions, inspect, testing::*};
@@ -46,13 +46,6 @@ fn system() -> HiveTree {
     tree
 }
 
-fn binary(name: &str, body: &[u8]) -> Item {
-    let kind = ObjectKind::File {
-        size: body.len() as u64,
-    };
-    object(name, kind, metadata(0x20), body)
-}
-
 fn config_folder() -> Vec<Item> {
     let folders = ["Files", "Files/Windows", "Files/Windows/System32", CONFIG];
     folders.into_iter().map(dir).collect()
@@ -63,11 +56,11 @@ fn base() -> Vec<Item> {
     let mut items = config_folder();
     for name in ["DEFAULT", "SAM", "SECURITY"] {
         let empty = hive(&HiveTree::new(name));
-        items.push(binary(&format!("{CONFIG}/{name}"), &empty));
+        items.push(file(&format!("{CONFIG}/{name}"), &empty));
     }
     // In another spelling, which is the same name.
-    items.push(binary(&format!("{CONFIG}/Software"), &hive(&software(1))));
-    items.push(binary(&format!("{CONFIG}/SYSTEM"), &hive(&system())));
+    items.push(file(&format!("{CONFIG}/Software"), hive(&software(1))));
+    items.push(file(&format!("{CONFIG}/SYSTEM"), hive(&system())));
     items
 }
 
@@ -75,7 +68,7 @@ fn delta_layer(name: &str, delta: &[u8]) -> Vec<Item> {
     vec![
         dir("Files"),
         dir("Hives"),
-        binary(&format!("Hives/{name}"), delta),
+        file(&format!("Hives/{name}"), delta),
     ]
 }
 
@@ -153,7 +146,7 @@ fn damage_found_only_when_asked_is_blamed_on_the_hive_that_has_it() {
 fn a_whole_hive_of_a_layer_replaces_those_below_it() {
     let mut replaced = config_folder();
     let path = format!("{CONFIG}/SOFTWARE");
-    replaced.push(binary(&path, &hive(&software(5000))));
+    replaced.push(file(&path, hive(&software(5000))));
     let update = delta_layer("Software_Delta", &hive(&software_delta(2113)));
     let windows = facts(&[base(), update, replaced]).windows.unwrap();
     assert_eq!(windows.version.as_deref(), Some("10.0.20348.5000"));
@@ -277,10 +270,7 @@ fn a_delta_that_changes_nothing_leaves_the_hive_as_it_is() {
 fn only_deltas_above_a_whole_hive_are_merged_into_it() {
     let delta = |revision| delta_layer("Software_Delta", &hive(&software_delta(revision)));
     let mut replaced = config_folder();
-    replaced.push(binary(
-        &format!("{CONFIG}/SOFTWARE"),
-        &hive(&software(5000)),
-    ));
+    replaced.push(file(&format!("{CONFIG}/SOFTWARE"), hive(&software(5000))));
     let (merged, warnings) = tree_of(&[base(), delta(2113), replaced.clone()]);
     assert_eq!((revision(&merged), warnings.len()), (Some(5000), 0));
     let (merged, _) = tree_of(&[base(), replaced.clone(), delta(6000)]);

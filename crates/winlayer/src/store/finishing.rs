@@ -215,6 +215,7 @@ mod tests {
             utility_vm_from: None,
             hard_links: Vec::new(),
             implicit_directories: Vec::new(),
+            unfinished: Vec::new(),
             warnings: Vec::new(),
         }
     }

@@ -27,6 +27,8 @@ pub enum StoreKind {
     Folder,
     /// Layers finished by the Windows container platform.
     Hcs,
+    /// One VHDX disk a layer, each differencing from the one below.
+    Vhdx,
 }
 
 impl StoreKind {
@@ -39,6 +41,7 @@ impl StoreKind {
         match self {
             Self::Folder => "folder",
             Self::Hcs => "hcs",
+            Self::Vhdx => "vhdx",
         }
     }
 }
@@ -80,6 +83,9 @@ pub(crate) struct LayerRecord {
     pub(crate) hard_links: Vec<HardLinkRecord>,
     /// Directories the tar uses but has no entry for, sorted.
     pub(crate) implicit_directories: Vec<String>,
+    /// What only Windows can make of the layer, and has yet to make.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unfinished: Vec<String>,
     pub(crate) warnings: Vec<String>,
 }
 

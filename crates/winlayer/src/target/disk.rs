@@ -3,8 +3,11 @@
 //! The file is built in a [`Staging`] directory beside its destination, flushed, and renamed when every layer has been read to
 //! its end and verified. Registry deltas are merged into the hives.
 
+mod applied;
+mod blank;
 mod container;
 mod ids;
+mod per_layer;
 mod sink;
 
 use std::{
@@ -14,9 +17,14 @@ use std::{
 
 use winlayer_image::Image;
 use winlayer_metadata::FileTime;
-use winlayer_ntfs::{VolumeOptions, VolumeSize, VolumeWriter};
+use winlayer_ntfs::{VolumeOptions, VolumeWriter};
 
+pub use self::blank::{BlankDisks, write_blank_disk};
 use self::{container::Container, ids::Ids, sink::VolumeSink};
+pub(crate) use self::{
+    container::Kind,
+    per_layer::{DiskMaker, LAYER_DISK},
+};
 use crate::{
     DiskOptions, Error, Result, UnpackOptions,
     merge::{ImageLayers, Keep, LayerNumber, Layers, Merge, Selection, merge_layers},
@@ -24,7 +32,6 @@ use crate::{
     report::Outcome,
     target::tree::{Staging, layer_warnings},
 };
-pub(crate) use container::Kind;
 
 /// Name inside the staging directory.
 const DISK: &str = "disk";

@@ -235,7 +235,7 @@ fn directories_of(
     Ok(())
 }
 
-fn record(
+pub(crate) fn record(
     layer: &Layer,
     parents: &[std::sync::Arc<PublishedLayer>],
     summary: &LayerSummary,
@@ -265,8 +265,31 @@ fn record(
         utility_vm_from: None,
         hard_links,
         implicit_directories: Vec::new(),
+        unfinished: Vec::new(),
         warnings: Vec::new(),
     }
+}
+
+/// What Windows makes when it finishes a layer and nobody else can: its disks are more than empty ones, and the utility VM boots
+/// from what it knows of them.
+pub(crate) fn unfinished(record: &LayerRecord) -> Vec<String> {
+    let base: &[&str] = match record.role {
+        Role::Base => &["blank-base.vhdx", "blank.vhdx"],
+        Role::Diff => &[],
+    };
+    let utility_vm: &[&str] = match record.utility_vm {
+        true => &[
+            "UtilityVM/SystemTemplateBase.vhdx",
+            "UtilityVM/SystemTemplate.vhdx",
+            "UtilityVM/Files/EFI/Microsoft/Boot/BCD",
+        ],
+        false => &[],
+    };
+    [base, utility_vm]
+        .concat()
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 /// `plain` of the directories are in no layer below either.

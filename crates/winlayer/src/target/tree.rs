@@ -73,6 +73,17 @@ pub(crate) fn unpack(
     })
 }
 
+/// Merges all layers to a tree at `root`, as [`unpack`] does; gives what was read, and warnings.
+pub(crate) fn unpack_layers(
+    layers: &dyn Layers,
+    merge: Merge,
+    root: &Path,
+    metadata: Option<&Path>,
+) -> Result<(Vec<ReadLayer>, Vec<String>)> {
+    let staging = Staging::beside(&free_destination(root)?)?;
+    build(layers, merge, Selection::Files, &staging, metadata)
+}
+
 /// Merges `layers` in `staging` and publishes the tree and its metadata.
 fn build(
     layers: &dyn Layers,

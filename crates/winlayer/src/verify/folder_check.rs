@@ -10,13 +10,15 @@ use winlayer_sys::{Dir, FileKind};
 
 use super::Verified;
 use crate::{
-    Error, LayerChain, LayerStore, Result,
+    DiskFile, Error, FindingSeverity, LayerChain, LayerStore, Result, StoreKind,
+    disk::verify_disk,
     error::escape,
     layer_names::{LayerNames, NameKind, Named},
     names::NodeId,
     store::{
         LAYER_CHAIN_FILE, LAYER_FILE, LAYER_INDEX_FILE, LayerCounts, LayerRecord, read_json_file,
     },
+    target::disk::LAYER_DISK,
     target::folder::{DELETIONS_FILE, IndexLine, LineKind, Tombstones, read_index, sidecar},
 };
 
@@ -26,10 +28,11 @@ pub(super) fn all_layers(store: &LayerStore) -> Result<Verified> {
     for id in store.layer_ids()? {
         store.chain(id)?;
         let record = store.layer_record(id)?;
-        add(
-            &mut verified,
-            &Folder::new(store.open_layer(id)?, record).verify()?,
-        );
+        let layer = match store.kind() {
+            StoreKind::Vhdx => layer_disk(&store.layer_host_path(id))?,
+            _ => Folder::new(store.open_layer(id)?, record).verify()?,
+        };
+        add(&mut verified, &layer);
     }
     for image in store.images()? {
         let damaged = |error| Error::damaged_by(&image.manifest_digest, "chain_id", error);
@@ -38,12 +41,31 @@ pub(super) fn all_layers(store: &LayerStore) -> Result<Verified> {
     Ok(verified)
 }
 
+/// The disk of a layer, and those below it that it is read through.
+fn layer_disk(folder: &Path) -> Result<Verified> {
+    let disk = folder.join(LAYER_DISK);
+    let verified = verify_disk(&DiskFile::new(&disk), false, None)?;
+    let mut findings = verified.findings.iter();
+    match findings.find(|finding| finding.severity == FindingSeverity::Error) {
+        Some(first) => Err(Error::damaged(disk.display(), first.to_string())),
+        None => Ok(Verified {
+            layers: 1,
+            entries: verified.objects,
+            bytes: verified.bytes,
+            ..Verified::default()
+        }),
+    }
+}
+
 /// One layer folder by itself; its parents must exist, but are not read.
 pub(super) fn layer_folder(path: &Path) -> Result<Verified> {
     LayerChain::from_layer_folder(path)?;
     let record: Option<LayerRecord> = read_json_file(&path.join(LAYER_FILE))?;
     let record = record
         .ok_or_else(|| Error::not_found(format!("{} has no {LAYER_FILE}", path.display())))?;
+    if path.join(LAYER_DISK).exists() {
+        return layer_disk(path);
+    }
     Folder::new(Dir::open_ambient(path)?, record).verify()
 }
 

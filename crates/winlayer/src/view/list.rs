@@ -15,10 +15,10 @@ use crate::{
     target::tree::link_kind,
 };
 
-/// One name in an image.
+/// One name in an image, or on a disk.
 #[derive(Clone, Debug, Serialize)]
 pub struct ListedObject {
-    /// From the root of the layers: `Files/Windows/System32`.
+    /// From the root of the layers: `Files/Windows/System32`; on a disk from the root of the volume.
     pub path: String,
     /// `directory`, `file`, `symlink` or `junction`; for a single layer also `hard_link`,
     /// `whiteout` and `opaque_whiteout`.
@@ -31,7 +31,7 @@ pub struct ListedObject {
     pub written: String,
     /// Where a link leads, as the layer says it.
     pub target: Option<String>,
-    /// The layer that defines the name, 1 being the base.
+    /// The layer that defines the name, 1 being the base; 1 on a disk.
     pub layer: usize,
 }
 

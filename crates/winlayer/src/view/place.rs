@@ -19,42 +19,17 @@ impl Place {
     ///
     /// Without a top-level name of a layer the path is below `Files`, the `C:` drive of a container.
     pub(super) fn parse(text: &str) -> Result<Self> {
-        let refused = |why: String| {
-            let what = format!(
-                "\"{}\" is no path in an image: {why}",
-                crate::error::escape(text)
-            );
-            Err(Error::not_found(what))
-        };
-        let mut path = text.replace('\\', "/");
-        let mut absolute = path.starts_with('/');
-        if let [drive, b':', rest @ ..] = path.as_bytes()
-            && drive.is_ascii_alphabetic()
-            && rest.first().is_none_or(|&byte| byte == b'/')
-        {
-            if !drive.eq_ignore_ascii_case(&b'C') {
-                return refused("an image has no drive but C:".to_owned());
-            }
-            path.drain(..2);
-            absolute = true;
-        }
-        let last = path
-            .rsplit_once('/')
-            .map_or(path.as_str(), |(_, name)| name);
-        let stream = last.split_once(':').map(|(_, stream)| stream);
-        let stream =
-            stream.map(|stream| stream.strip_suffix(":$DATA").unwrap_or(stream).to_owned());
-        if let Some(colon) = path.find(':') {
-            path.truncate(colon);
-        }
-        let names = path.split('/').filter(|name| !matches!(*name, "" | "."));
-        let mut names: Vec<&str> = names.collect();
-        let top = names.first().copied().unwrap_or_default();
+        let Spelled {
+            absolute,
+            mut names,
+            stream,
+        } = Spelled::parse(text, "an image")?;
+        let top = names.first().map_or("", String::as_str);
         let has_top = ["Files", "UtilityVM", "Hives"]
             .iter()
             .any(|known| known.eq_ignore_ascii_case(top));
         if absolute || (!has_top && !names.is_empty()) {
-            names.insert(0, "Files");
+            names.insert(0, "Files".to_owned());
         }
         if names.is_empty() {
             return Ok(Self {
@@ -67,7 +42,7 @@ impl Place {
                 path: path.as_str().to_owned(),
                 stream,
             }),
-            Err(error) => refused(error.to_string()),
+            Err(error) => Err(no_path(text, "an image", &error.to_string())),
         }
     }
 
@@ -85,6 +60,58 @@ impl Place {
             None => format!("no \"{path}\" in the image"),
         })
     }
+}
+
+/// A path as it was written, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Spelled {
+    /// It began at a root: `/` or `C:`.
+    pub(crate) absolute: bool,
+    /// Without empty ones and `.`.
+    pub(crate) names: Vec<String>,
+    /// What followed a colon in the last name.
+    pub(crate) stream: Option<String>,
+}
+
+impl Spelled {
+    /// Takes a path apart; `place` ("an image") is what it is to be in.
+    pub(crate) fn parse(text: &str, place: &str) -> Result<Self> {
+        let mut path = text.replace('\\', "/");
+        let mut absolute = path.starts_with('/');
+        if let [drive, b':', rest @ ..] = path.as_bytes()
+            && drive.is_ascii_alphabetic()
+            && rest.first().is_none_or(|&byte| byte == b'/')
+        {
+            if !drive.eq_ignore_ascii_case(&b'C') {
+                let why = format!("{place} has no drive but C:");
+                return Err(no_path(text, place, &why));
+            }
+            path.drain(..2);
+            absolute = true;
+        }
+        let last = path
+            .rsplit_once('/')
+            .map_or(path.as_str(), |(_, name)| name);
+        let stream = last.split_once(':').map(|(_, stream)| stream);
+        let stream =
+            stream.map(|stream| stream.strip_suffix(":$DATA").unwrap_or(stream).to_owned());
+        if let Some(colon) = path.find(':') {
+            path.truncate(colon);
+        }
+        let names = path.split('/').filter(|name| !matches!(*name, "" | "."));
+        let names = names.map(str::to_owned).collect();
+        Ok(Self {
+            absolute,
+            names,
+            stream,
+        })
+    }
+}
+
+/// The error for a text that can be no path in `place`.
+pub(crate) fn no_path(text: &str, place: &str, why: &str) -> Error {
+    let text = crate::error::escape(text);
+    Error::not_found(format!("\"{text}\" is no path in {place}: {why}"))
 }
 
 #[cfg(test)]

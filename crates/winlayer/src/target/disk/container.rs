@@ -17,7 +17,7 @@ use crate::{Error, Result};
 
 const GIB: u64 = 1 << 30;
 /// What Windows gives the scratch of a container.
-const USUAL_SIZE: u64 = 20 * GIB;
+pub(super) const USUAL_SIZE: u64 = 20 * GIB;
 /// Bytes left free on a volume that is a file of its own, for who mounts it.
 const FREE: u64 = 64 << 20;
 const SECTOR: u64 = 512;
@@ -51,11 +51,10 @@ impl Container {
 
     /// Sectors before the volume.
     pub(super) fn hidden_sectors(&self) -> u32 {
-        let offset = match self {
+        match self {
             Self::Volume(_) => 0,
-            Self::Disk(partition) => partition.offset(),
-        };
-        u32::try_from(offset / SECTOR).unwrap_or(u32::MAX)
+            Self::Disk(partition) => sectors_before(partition),
+        }
     }
 
     /// How large the volume is to be when `asked` was asked for.
@@ -66,6 +65,11 @@ impl Container {
             (Self::Disk(partition), _) => VolumeSize::Exact(partition.length()),
         }
     }
+}
+
+/// Sectors before a partition.
+pub(super) fn sectors_before<D: Seek>(partition: &Partition<D>) -> u32 {
+    u32::try_from(partition.offset() / SECTOR).unwrap_or(u32::MAX)
 }
 
 /// Writes the partition table; gives the partition for data.

@@ -5,7 +5,9 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use winlayer_metadata::{ExtendedAttributes, ReparsePoint, SecurityDescriptor};
+use winlayer_metadata::{
+    ExtendedAttributes, FileAttributes, FileTime, FileTimes, ReparsePoint, SecurityDescriptor,
+};
 use winlayer_ntfs::{FileId, ObjectMetadata, VolumeSummary, VolumeWriter};
 use winlayer_tar::{AlternateStream, Body, Metadata, Object, ObjectKind};
 
@@ -16,11 +18,14 @@ use crate::{
     names::NodeId,
 };
 
-/// Of objects whose layer says none: what the root of a Windows volume hands down. On Windows they would inherit from their
-/// directory, which layers that were exported there never need.
-static INHERITED: LazyLock<Option<Arc<SecurityDescriptor>>> = LazyLock::new(|| {
-    let sddl = "O:BAG:SYD:AI(A;ID;FA;;;SY)(A;ID;FA;;;BA)(A;ID;0x1200a9;;;BU)";
-    SecurityDescriptor::from_sddl(sddl).ok().map(Arc::new)
+/// Descriptors of objects whose layer says none: what the root of a Windows volume hands down to directories and to files.
+/// On Windows they would inherit from their directory, which layers that were exported there never need.
+static INHERITED: LazyLock<[Option<Arc<SecurityDescriptor>>; 2]> = LazyLock::new(|| {
+    [
+        "O:BAG:SYD:AI(A;OICIID;FA;;;SY)(A;OICIID;FA;;;BA)(A;OICIID;0x1200a9;;;BU)",
+        "O:BAG:SYD:AI(A;ID;FA;;;SY)(A;ID;FA;;;BA)(A;ID;0x1200a9;;;BU)",
+    ]
+    .map(|sddl| SecurityDescriptor::from_sddl(sddl).ok().map(Arc::new))
 });
 
 /// Puts what it gets onto a volume.
@@ -102,6 +107,7 @@ impl<D: Read + Write + Seek> VolumeSink<D> {
             let name = view.names().name(node);
             let made = self.volume.add_directory(above, name);
             above = made.map_err(|error| self.in_entry(view, node, error))?;
+            self.volume.begin_directory(above, &plain()?)?;
             self.remember(node, above);
         }
         Ok(above)
@@ -193,14 +199,43 @@ impl<D: Read + Write + Seek> Sink for VolumeSink<D> {
     }
 }
 
-fn describe<'a>(
+static NONE: LazyLock<ExtendedAttributes> = LazyLock::new(ExtendedAttributes::default);
+
+/// What a directory gets that no layer describes.
+pub(super) fn plain() -> Result<ObjectMetadata<'static>> {
+    Ok(ObjectMetadata {
+        attributes: FileAttributes::empty(),
+        times: PLAIN_TIMES,
+        security: inherited(true)?,
+        extended_attributes: &NONE,
+        reparse: None,
+    })
+}
+
+const PLAIN_TIMES: FileTimes = FileTimes {
+    created: FileTime::UNIX_EPOCH,
+    accessed: FileTime::UNIX_EPOCH,
+    written: FileTime::UNIX_EPOCH,
+    changed: FileTime::UNIX_EPOCH,
+};
+
+fn inherited(is_directory: bool) -> Result<&'static Arc<SecurityDescriptor>> {
+    let [directory, file] = &*INHERITED;
+    let unfit = || Error::refused("the default descriptor is unfit", "please report this");
+    match is_directory {
+        true => directory.as_ref().ok_or_else(unfit),
+        false => file.as_ref().ok_or_else(unfit),
+    }
+}
+
+pub(super) fn describe<'a>(
     metadata: &'a Metadata,
     reparse: Option<&'a ReparsePoint>,
 ) -> Result<ObjectMetadata<'a>> {
-    static NONE: LazyLock<ExtendedAttributes> = LazyLock::new(ExtendedAttributes::default);
-    let security = metadata.security.as_ref().or(INHERITED.as_ref());
-    let security = security
-        .ok_or_else(|| Error::refused("the default descriptor is unfit", "please report this"))?;
+    let security = match &metadata.security {
+        Some(security) => security,
+        None => inherited(metadata.attributes.contains(FileAttributes::DIRECTORY))?,
+    };
     // Windows keeps no extended attributes beside reparse data.
     let extended_attributes = match reparse {
         Some(_) => &NONE,

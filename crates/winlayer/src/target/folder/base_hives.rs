@@ -15,7 +15,6 @@ use std::{
     io::{self, BufReader, Read, Write as _},
 };
 
-use winlayer_hive::{Hive, HiveError, Overlay, PagedSource};
 use winlayer_metadata::backup_stream::{BackupStreamReader, StreamId};
 use winlayer_sys::{Dir, FileKind};
 
@@ -28,7 +27,7 @@ use crate::{
     Error, Result,
     error::escape,
     layer_names::{LayerNames, NameKind},
-    registry::{CONFIG, LOGS, MOST_LOG_BYTES, RegistryHive, changes_nothing, describe},
+    registry::{CONFIG, LOGS, MOST_LOG_BYTES, RegistryHive, merge_over},
 };
 
 const HIVES: &str = "Hives";
@@ -113,7 +112,7 @@ impl Layer<'_> {
                 _ => return Ok(warning("no layer below has this hive")),
             }
         };
-        let (merged, warning) = match merge(base, &logs, opened)? {
+        let (merged, warning) = match merge_over(base, &logs, opened)? {
             Ok(merged) => (merged, None),
             Err(why) => (None, warning(&why)),
         };
@@ -185,42 +184,6 @@ fn content(dir: &Dir, path: &str) -> Result<BackupStreamReader<BufReader<File>>>
             Err(error) => return Err(failed(error.into())),
         }
     }
-}
-
-/// The hive with the changes of its logs and of a delta, if there are any; the inner error says why
-/// that cannot be.
-fn merge(
-    base: File,
-    logs: &[Vec<u8>],
-    delta: Option<File>,
-) -> Result<std::result::Result<Option<Vec<u8>>, String>> {
-    let failed = |error| Error::io("read a hive", error);
-    let again = base.try_clone().map_err(failed)?;
-    let [base, again] = [base, again].map(PagedSource::new);
-    let (base, again) = (base.map_err(failed)?, again.map_err(failed)?);
-    let delta = delta.map(PagedSource::new).transpose().map_err(failed)?;
-    let merged = || {
-        let delta = delta.map(Hive::from_source).transpose()?;
-        let delta = match delta {
-            Some(delta) if changes_nothing(&delta)? => None,
-            delta => delta,
-        };
-        let (base, replayed) = match Hive::from_source(base) {
-            Err(HiveError::Dirty { .. }) if !logs.is_empty() => {
-                let logs: Vec<&[u8]> = logs.iter().map(Vec::as_slice).collect();
-                (Hive::from_source_with_logs(again, &logs)?, true)
-            }
-            _ if delta.is_none() => return Ok(None),
-            base => (base?, false),
-        };
-        if delta.is_none() && !replayed {
-            return Ok(None);
-        }
-        Overlay::new([base].into_iter().chain(delta))?
-            .to_bytes()
-            .map(Some)
-    };
-    Ok(merged().map_err(|error: HiveError| describe(&error)))
 }
 
 fn write(dir: &Dir, path: &str, from: &mut dyn Read) -> Result<Written> {

@@ -61,7 +61,11 @@ fn messages(error: &crate::Error) -> String {
 fn carry_out(words: &[&str]) -> crate::Result<String> {
     let family = HcsFamily::VmCompute;
     match *words {
-        ["unpack", image, store] => {
+        ["unpack" | "unpack-newer", image, store] => {
+            let family = match words {
+                ["unpack", ..] => family,
+                _ => HcsFamily::ComputeStorage,
+            };
             let options = UnpackOptions {
                 jobs: 3,
                 ..UnpackOptions::new(Target::Hcs { family })
@@ -179,6 +183,11 @@ impl Place {
         Ok(PathBuf::from(top))
     }
 
+    /// Has calls fail from now on, or none.
+    fn fail(&mut self, rules: &str) {
+        self.doubles.fail(rules);
+    }
+
     /// The same image as folders, on no platform at all.
     fn folders(&self) -> PathBuf {
         let store = self.path("folders");
@@ -264,7 +273,13 @@ fn diff() -> Vec<Item> {
         hard_link("Files/Data/of-here", "Files/Data/new"),
         junction("Files/Other"),
         dir("Hives"),
-        file("Hives/System_Delta", "regf delta"),
+        // One that changes nothing.
+        file(
+            "Hives/System_Delta",
+            winlayer_hive::HiveTree::delta("System_Delta")
+                .to_bytes()
+                .unwrap(),
+        ),
         dir("UtilityVM"),
         dir("UtilityVM/Files"),
         file("UtilityVM/Files/ntdll.dll", "new code"),

@@ -1,6 +1,9 @@
-//! Layer folders laid over each other, tombstones applied, are what the merge sees.
+//! Layer folders laid over each other, tombstones applied, are what the merge sees; so are volumes, and the disks of layers.
 
-use std::{collections::BTreeMap, io::Read as _};
+use std::{
+    collections::BTreeMap,
+    io::{self, Read as _},
+};
 
 use proptest::prelude::*;
 use winlayer_digest::DiffId;
@@ -87,6 +90,75 @@ fn staged(folder: &Path, path: &str, directory: bool) -> Seen {
     seen
 }
 
+/// What a sound volume has.
+fn view_of_volume(mut device: impl io::Read + io::Seek) -> View {
+    let mut findings = Vec::new();
+    let mut note = |finding: winlayer_ntfs::Finding| findings.push(finding.to_string());
+    winlayer_ntfs::verify(&mut device, &mut note).unwrap();
+    assert_eq!(findings, Vec::<String>::new());
+    let mut volume = winlayer_ntfs::Volume::open(device).unwrap();
+    let mut view = View::new();
+    let root = volume.root();
+    walk(&mut volume, root, "FILES", &mut view);
+    view
+}
+
+/// The volume of a disk.
+fn partition(disk: &Path) -> impl io::Read + io::Seek {
+    let mut disk = winlayer_vhdx::open_chain(disk).unwrap();
+    let table = winlayer_vhdx::gpt::Gpt::read(&mut disk).unwrap();
+    let data = table.find(winlayer_vhdx::gpt::BASIC_DATA).unwrap();
+    winlayer_vhdx::Partition::new(disk, data.offset, data.length).unwrap()
+}
+
+fn walk<D: io::Read + io::Seek>(
+    volume: &mut winlayer_ntfs::Volume<D>,
+    at: winlayer_ntfs::FileReference,
+    path: &str,
+    view: &mut View,
+) {
+    let object = volume.object(at).unwrap();
+    let mut seen = Seen::implicit();
+    let written = object.times.written;
+    if written != FileTime::UNIX_EPOCH {
+        seen.mark = written.ticks() as u64;
+    }
+    seen.directory = object.kind == winlayer_ntfs::ObjectKind::Directory;
+    for stream in &object.streams {
+        let mut text = String::new();
+        volume
+            .stream(&object, &stream.name)
+            .unwrap()
+            .read_to_string(&mut text)
+            .unwrap();
+        match stream.name.as_str() {
+            "" => seen.content = text,
+            name => seen.streams.push(format!("{name}={text}")),
+        }
+    }
+    if seen.directory {
+        for entry in volume.read_dir(at).unwrap() {
+            let is_of_volume = entry.name == "." || entry.name.starts_with('$');
+            if !is_of_volume {
+                let path = format!("{path}/{}", entry.name.to_ascii_uppercase());
+                walk(volume, entry.reference, &path, view);
+            }
+        }
+    }
+    view.insert(path.to_owned(), seen);
+}
+
+fn disk_target(per_layer: bool) -> Target {
+    let disk = crate::DiskOptions {
+        size: Some(48 << 20),
+        ..crate::DiskOptions::default()
+    };
+    match per_layer {
+        true => Target::LayerDisks(disk),
+        false => Target::Ntfs(disk),
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: if cfg!(windows) { 6 } else { 60 }, ..ProptestConfig::default() })]
 
@@ -103,6 +175,37 @@ proptest! {
             (Ok(expected), Ok(found)) => prop_assert_eq!(found, expected, "{:#?}", items),
             (Err(error), Ok(_)) => prop_assert!(false, "only the merge refuses: {error}\n{items:#?}"),
             (Ok(_), Err(error)) => prop_assert!(false, "only the folder refuses: {}\n{items:#?}", messages(&error)),
+            (Err(_), Err(_)) => {}
+        }
+    }
+
+    #[test]
+    fn volumes_tell_the_same_story_as_the_merge(
+        layers in layers(),
+        hostile in prop::bool::weighted(0.3),
+        per_layer: bool,
+    ) {
+        let (items, _) = Model::build(&layers, hostile);
+        let tars = TestLayers::new(&items);
+        let expected = merged(&tars, Selection::Files);
+        let place = Place::new();
+        let diff_ids: Vec<_> = tars.0.iter().map(|tar| DiffId::new(Digest::of(tar))).collect();
+        let image = image_of_tars(&place.folder.path().join("image"), &tars.0, &diff_ids);
+        let options = UnpackOptions::new(disk_target(per_layer));
+        let unpacked = unpack_windows_image(&image, &place.store(), &options);
+        let found = unpacked.map(|unpacked| match unpacked.chain.first() {
+            Some(top) => {
+                let disk = top.path.join(crate::target::disk::LAYER_DISK);
+                view_of_volume(partition(&disk))
+            }
+            None => view_of_volume(fs::File::open(&unpacked.root).unwrap()),
+        });
+        match (expected, found) {
+            (Ok(expected), Ok(found)) => prop_assert_eq!(found, expected, "{:#?}", items),
+            // Disks of layers hold nothing of the utility VM.
+            (Err(error), Ok(_)) if per_layer && error.to_string().contains("UtilityVM") => {}
+            (Err(error), Ok(_)) => prop_assert!(false, "only the merge refuses: {error}\n{items:#?}"),
+            (Ok(_), Err(error)) => prop_assert!(false, "only the volume refuses: {}\n{items:#?}", messages(&error)),
             (Err(_), Err(_)) => {}
         }
     }

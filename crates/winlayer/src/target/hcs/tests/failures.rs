@@ -97,3 +97,92 @@ fn what_a_killed_run_left_is_destroyed_by_the_next() {
         ["DestroyLayer", "ImportLayer", "ProcessUtilityImage"]
     );
 }
+
+/// What a scratch on the layer `top` is made with.
+fn scratch_words<'a>(scratch: &'a Path, chain: &'a [crate::ChainLink]) -> Vec<&'a str> {
+    let parents = chain.iter().map(|link| text(&link.path));
+    ["scratch", text(scratch)]
+        .into_iter()
+        .chain(parents)
+        .collect()
+}
+
+#[test]
+fn when_any_call_for_a_scratch_fails() {
+    let mut place = Place::new();
+    let top = place.unpack(&[base(), diff()]).unwrap();
+    let chain = crate::LayerChain::from_layer_folder(&top).unwrap().layers;
+    let scratch = place.path("scratch");
+    let words = scratch_words(&scratch, &chain);
+    for call in ["NameToGuid", "CreateSandboxLayer", "ExpandSandboxSize"] {
+        place.fail(&format!("{call}=0x80070005"));
+        let error = place.run(&words).unwrap_err();
+        assert!(error.contains(call), "{error}");
+        assert!(!scratch.exists(), "{call}");
+    }
+    place.fail("");
+    place.run(&words).unwrap();
+    let [mount, unmount, destroy] =
+        ["mount", "unmount", "destroy"].map(|word| [word, text(&scratch)]);
+    for call in ["ActivateLayer", "PrepareLayer", "GetLayerMountPath"] {
+        place.fail(&format!("{call}=0x80070005"));
+        let error = place.run(&mount).unwrap_err();
+        assert!(error.contains(call), "{error}");
+        place.fail("");
+        // Nothing is mounted that would be in the way.
+        place.run(&mount).unwrap();
+        place.run(&unmount).unwrap();
+    }
+    place.run(&mount).unwrap();
+    for call in ["UnprepareLayer", "DeactivateLayer"] {
+        place.fail(&format!("{call}=0x80070005!"));
+        let error = place.run(&unmount).unwrap_err();
+        assert!(error.contains(call), "{error}");
+        place.fail("");
+        place.run(&mount).unwrap();
+    }
+    place.run(&unmount).unwrap();
+    place.fail("DestroyLayer=0x80070005");
+    let error = place.run(&destroy).unwrap_err();
+    assert!(error.contains("DestroyLayer"), "{error}");
+    place.fail("");
+    place.run(&destroy).unwrap();
+    assert!(!scratch.exists());
+}
+
+#[test]
+fn when_a_call_for_an_export_fails() {
+    let mut place = Place::new();
+    let top = place.unpack(&[base(), diff()]).unwrap();
+    let file = place.path("exported.tar");
+    for rules in ["ExportLayer=0x80070005", "BackupRead=5@3"] {
+        place.fail(rules);
+        let error = place.run(&["export", text(&top), text(&file)]).unwrap_err();
+        let call = rules.split('=').next().unwrap();
+        assert!(error.contains(call), "{error}");
+    }
+    place.fail("");
+    place.run(&["export", text(&top), text(&file)]).unwrap();
+}
+
+#[test]
+fn when_any_of_the_newer_functions_fails() {
+    let mut place = Place::new();
+    let image = place.image(&[base(), diff()]);
+    let store = place.store();
+    for (call, finished) in [
+        ("HcsFormatWritableLayerVhd", 0),
+        ("HcsSetupBaseOSLayer", 0),
+        ("CreateVirtualDisk", 0),
+        ("AttachVirtualDisk", 0),
+        ("HcsImportLayer", 1),
+    ] {
+        place.fail(&format!("{call}=0x80070005"));
+        let words = ["unpack-newer", text(&image), text(&store)];
+        let error = place.run(&words).unwrap_err();
+        assert!(error.contains(call), "{error}");
+        assert_eq!(place.leftovers(), Vec::<String>::new(), "{call}");
+        let layers = fs::read_dir(store.join("layers")).map_or(0, Iterator::count);
+        assert_eq!(layers, finished, "{call}");
+    }
+}

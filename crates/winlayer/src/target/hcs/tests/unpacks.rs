@@ -77,10 +77,17 @@ fn streams_are_those_of_the_transport_format() {
         assert_eq!(call.number("calls"), Some(expected), "{path}");
         assert!(call.flag("security"), "{path}");
     }
-    // The index says the same of both.
+    // The index says the same of both, but for what the platform makes by itself.
     for name in ["layer-index.jsonl", "layer.json"] {
-        let [live, transport] = [&layer, &folder].map(|f| fs::read_to_string(f.join(name)));
-        assert_eq!(live.unwrap(), transport.unwrap(), "{name}");
+        let [live, transport] = [&layer, &folder].map(|folder| {
+            let text = fs::read_to_string(folder.join(name)).unwrap();
+            let of_layer = |line: &&str| !line.contains("_Base\"") && !line.contains("\"layout\"");
+            text.lines()
+                .filter(of_layer)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        });
+        assert_eq!(live, transport, "{name}");
     }
 }
 
