@@ -16,6 +16,8 @@ pub(crate) const CLUSTER: u64 = 4096;
 pub(crate) const RECORD: usize = 1024;
 /// Bytes of an index block of the volumes that are written.
 pub(crate) const INDEX_BLOCK: usize = 4096;
+/// Records that `$MFTMirr` repeats.
+pub(crate) const MIRRORED_RECORDS: u64 = 4;
 /// Longest file, stream or attribute name, in UTF-16 units.
 pub(crate) const MAX_NAME: usize = 255;
 

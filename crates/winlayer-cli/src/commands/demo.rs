@@ -17,7 +17,7 @@ struct Step {
     command: &'static [&'static str],
 }
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 15] = [
     Step {
         why: "Make a small Windows image: a base, an update and an application layer",
         command: &["sample", "oci:image:demo"],
@@ -73,6 +73,18 @@ const STEPS: [Step; 12] = [
             "--layer",
             "3",
         ],
+    },
+    Step {
+        why: "A disk with all of the metadata, which Windows, Hyper-V and QEMU attach",
+        command: &["unpack", "oci:image:demo", "image.vhdx", "--to", "vhdx"],
+    },
+    Step {
+        why: "Look into the disk",
+        command: &["ls", "-l", "image.vhdx", "C:\\app"],
+    },
+    Step {
+        why: "Check the disk: container, partitions, every structure of the volume",
+        command: &["verify", "image.vhdx"],
     },
     Step {
         why: "Check every file of the store",

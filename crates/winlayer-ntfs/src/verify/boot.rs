@@ -8,12 +8,9 @@ use super::{Verifier, finding::Sink, rule::Rule};
 use crate::{
     Place, Result,
     attribute::{Attribute, AttributeType, Content},
-    format::{BootSector, SECTOR, system},
+    format::{BootSector, MIRRORED_RECORDS, SECTOR, system},
     read::{device::Device, geometry::Geometry, records::FullRecord},
 };
-
-/// Records every mirror has.
-const MIRRORED: u64 = 4;
 
 /// Checks both boot sectors.
 pub(crate) fn check_boot<D: Read + Seek>(
@@ -121,13 +118,13 @@ impl<D: Read + Seek> Verifier<'_, D> {
     fn check_mirror(&mut self, geometry: &Geometry) -> Result<()> {
         let size = geometry.record;
         let place = Place::Record(system::MFT_MIRROR.into());
-        let mirrored = (MIRRORED * size as u64).max(geometry.cluster);
+        let mirrored = (MIRRORED_RECORDS * size as u64).max(geometry.cluster);
         let record = self.system_record(system::MFT_MIRROR, Rule::Mirror)?;
         let data = record
             .as_ref()
             .and_then(|record| record.find(AttributeType::DATA, ""));
         let found = data.map_or(0, Attribute::size);
-        if found < MIRRORED * size as u64 {
+        if found < MIRRORED_RECORDS * size as u64 {
             let expected = format!("{mirrored} bytes");
             self.sink
                 .report(place, Rule::Mirror, expected, found.to_string());
@@ -136,7 +133,7 @@ impl<D: Read + Seek> Verifier<'_, D> {
             return Ok(());
         };
         let count = found.min(mirrored).min(self.volume.mft.size) / size as u64;
-        for number in 0..count.max(MIRRORED) {
+        for number in 0..count.max(MIRRORED_RECORDS) {
             let (mut first, mut copy) = (vec![0; size], vec![0; size]);
             let offset = number * size as u64;
             let read = self

@@ -190,12 +190,8 @@ impl Names {
         names.map(|name| 96 + u64::from(name.length) * 2).sum()
     }
 
-    /// Whether names are there that this directory holds.
-    pub(super) fn has_names_in(&self, directory: u32) -> bool {
-        self.there().any(|name| name.parent == directory)
-    }
-
-    fn there(&self) -> impl Iterator<Item = Name> + '_ {
+    /// Names that have not been taken away.
+    pub(super) fn there(&self) -> impl Iterator<Item = Name> + '_ {
         self.names.iter().copied().filter(|name| !name.is_removed)
     }
 

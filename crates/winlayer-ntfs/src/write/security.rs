@@ -147,3 +147,56 @@ pub(crate) fn hash(descriptor: &[u8]) -> u32 {
         u32::from_le_bytes(word).wrapping_add(hash.rotate_left(3))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn descriptor(n: u32) -> Arc<SecurityDescriptor> {
+        let sddl = format!("O:BAG:SYD:(A;;FA;;;S-1-5-21-1-2-3-{n})(A;;FA;;;BA)");
+        Arc::new(SecurityDescriptor::from_sddl(&sddl).unwrap())
+    }
+
+    #[test]
+    fn equal_descriptors_share_an_id() {
+        let mut descriptors = Descriptors::default();
+        assert_eq!(descriptors.id(&descriptor(1)).unwrap(), 0x100);
+        assert_eq!(descriptors.id(&descriptor(2)).unwrap(), 0x101);
+        assert_eq!(descriptors.id(&descriptor(1)).unwrap(), 0x100);
+    }
+
+    #[test]
+    fn no_descriptor_crosses_a_block_and_each_block_has_its_copy() {
+        let mut descriptors = Descriptors::default();
+        for n in 0..6000 {
+            descriptors.id(&descriptor(n)).unwrap();
+        }
+        let (stream, block) = (descriptors.stream(), SecurityHeader::BLOCK as usize);
+        assert!(stream.len() > 2 * block);
+        for pair in stream.chunks(2 * block) {
+            let (first, copy) = pair.split_at(block);
+            assert!(first.starts_with(copy) || first == copy);
+        }
+        for header in &descriptors.headers {
+            let (start, length) = (header.offset.get() as usize, header.length.get() as usize);
+            assert_eq!((start / block) % 2, 0);
+            assert_eq!(start / block, (start + length - 1) / block);
+            assert_eq!(stream[start..start + 20], *header.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_stream_that_is_restored_is_the_same() {
+        let mut descriptors = Descriptors::default();
+        let all: Vec<_> = (0..5000).map(descriptor).collect();
+        for descriptor in &all {
+            descriptors.id(descriptor).unwrap();
+        }
+        let mut again = Descriptors::default();
+        for (header, descriptor) in descriptors.headers.iter().zip(&all) {
+            again.restore(*header, Arc::clone(descriptor));
+        }
+        assert_eq!(again.stream(), descriptors.stream());
+        assert_eq!(again.id(&descriptor(5001)).unwrap(), 0x100 + 5000);
+    }
+}

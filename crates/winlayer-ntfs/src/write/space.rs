@@ -129,3 +129,54 @@ fn change(bits: &mut [u8], first: u64, count: u64, apply: impl Fn(&mut u8, u8)) 
         at += taken;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn run(lcn: u64, clusters: u64) -> Run {
+        let lcn = Some(lcn);
+        Run { lcn, clusters }
+    }
+
+    #[test]
+    fn what_was_taken_last_is_taken_again_and_the_rest_stays_free() {
+        let mut space = Space::new(2, Some(100), Vec::new());
+        assert_eq!(space.allocate(10).unwrap(), 2);
+        assert_eq!(space.allocate(4).unwrap(), 12);
+        space.release(run(3, 2));
+        space.release(run(14, 2));
+        assert_eq!(space.allocate(1).unwrap(), 14);
+        assert_eq!(space.used(), 13);
+        assert_eq!(space.bitmap(), [0b1110_0111, 0b0111_1111]);
+    }
+
+    #[test]
+    fn a_full_volume_says_what_is_missing() {
+        let mut space = Space::new(2, Some(10), Vec::new());
+        let error = space.allocate(10).unwrap_err();
+        assert!(matches!(
+            error,
+            NtfsError::Full {
+                size: 40_960,
+                needed: 8192
+            }
+        ));
+        assert_eq!(space.allocate(8).unwrap(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn a_bitmap_says_what_it_was_made_of(free in prop::collection::btree_set(0..400_u64, 0..200)) {
+            let total = 400;
+            let mut bits = vec![0; 50];
+            (0..total).filter(|cluster| !free.contains(cluster)).for_each(|cluster| set(&mut bits, cluster, 1));
+            let space = Space::from_bitmap(&bits, total);
+            let mut again = space.bitmap();
+            again.resize(50, 0);
+            prop_assert_eq!(again, bits);
+            prop_assert_eq!(space.used(), total - free.len() as u64);
+        }
+    }
+}

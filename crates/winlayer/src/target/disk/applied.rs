@@ -3,7 +3,7 @@
 //! Each name has a note: what the layers below have there and what this layer makes of it. A layer's marks concern only what is
 //! below it, wherever in its tar they stand, so whiteouts are applied when all entries have come; a hard link means the object
 //! of this layer that came before, or else the one below, even when this layer replaces that. Within the layer the rules of
-//! [`LayerNames`] hold.
+//! [`LayerNames`] hold. What concerns the utility VM alone is not looked at.
 
 mod hives;
 
