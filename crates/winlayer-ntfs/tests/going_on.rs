@@ -276,5 +276,8 @@ fn a_directory_is_not_removed_while_names_are_in_it() {
     let names = paths(&volume);
     volume.remove_name(names["many"].id).unwrap();
     let error = volume.finish().unwrap_err().to_string();
-    assert!(error.contains("the name of its directory was taken away"), "{error}");
+    assert!(
+        error.contains("the name of its directory was taken away"),
+        "{error}"
+    );
 }
