@@ -74,6 +74,17 @@ fn many_streams() {
         .map(|n| (format!("{n:0255}"), Content::of(n)))
         .collect();
     plan.add(file);
+    // Their lists are made anew when links come later.
+    for n in 0..2 {
+        let mut file = Object::file(0, format!("linked {n}"), 600);
+        file.streams = (0..20 + 50 * n).map(stream).collect();
+        plan.add(file.clone());
+        file.name = format!("linked again {n}");
+        file.links = (0..9)
+            .map(|n| (parent, format!("{} {n}", file.name)))
+            .collect();
+        plan.add(file);
+    }
     // On the root, and on a link.
     plan.objects[0].streams = vec![("of the root".into(), Content::of(70_000))];
     let mut link = Object::new(0, "junction", Kind::DirectoryLink);
@@ -355,8 +366,9 @@ fn holes_wherever_they_are() {
             _ => 0,
         })
         .sum();
+    // So many pieces are made that runs fit a record; the rest is stored.
     assert!(
-        summary.used < whole * 2 / 3,
+        summary.used + (25 << 20) < whole,
         "{summary:?}, {whole} bytes in files"
     );
 }
@@ -385,6 +397,7 @@ fn more_descriptors_than_a_block_holds() {
 #[test]
 fn volumes_of_odd_and_tiny_sizes() {
     let mut plan = Plan::new();
+    plan.add(Object::file(0, "a file", 1));
     sound(&plan, VolumeSize::Fit { free: 0 });
     sound(&plan, VolumeSize::Exact(4 << 20));
     let folder = plan.add(Object::directory(0, "folder"));
@@ -427,7 +440,7 @@ fn volumes_of_odd_and_tiny_sizes() {
 }
 
 #[test]
-fn a_volume_can_be_full_to_the_last_cluster() {
+fn a_volume_can_be_all_but_full() {
     let mut plan = Plan::new();
     plan.add(Object::file(0, "large", 3 << 20));
     let (_, summary) = plan.write(VolumeSize::Exact(16 << 20)).unwrap();
@@ -452,7 +465,8 @@ fn a_volume_can_be_full_to_the_last_cluster() {
         }
     }
     let (more, image, summary) = full.unwrap();
-    assert!(summary.size - summary.used <= 2 * 4096, "{summary:?}");
+    // File records are taken many at once, and what is too much of them given back.
+    assert!(summary.size - summary.used <= 64 * 4096, "{summary:?}");
     more.assert_is(&image);
     checks::all(&image);
 

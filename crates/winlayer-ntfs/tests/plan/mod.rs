@@ -1,5 +1,13 @@
 //! A volume as a plan: written by the writer, read back and compared, and handed to checkers of other makers.
 #![allow(dead_code, reason = "every test uses its own part")]
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, not of a library"
+)]
 
 pub mod checks;
 mod compare;
