@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what reads, writes and checks NTFS volumes beside winlayer: Debian packages, and two readers
-# from PyPI in a venv of their own.
+# Installs what reads, writes and checks NTFS volumes and virtual disks beside winlayer: Debian packages, and
+# readers from PyPI in a venv of their own.
 #
 #   scripts/install-ntfs-peers.sh          install what is missing (root, or sudo)
 #   scripts/install-ntfs-peers.sh --check  install nothing; exit 1 when something is missing
@@ -11,7 +11,8 @@ set -eu
 
 cache=${WINLAYER_TEST_CACHE:-$HOME/.cache/winlayer-tests}
 venv=$cache/venv-ntfs
-packages="dissect.ntfs==3.16 dissect.cstruct==4.7 dissect.util==3.24 libfsntfs-python==20260827"
+packages="dissect.ntfs==3.16 dissect.cstruct==4.7 dissect.util==3.24 libfsntfs-python==20260827
+dissect.hypervisor==3.21 libvhdi-python==20260901"
 
 if [ "${1:-}" = --python ]; then
     echo "$venv/bin/python"
@@ -26,6 +27,9 @@ getfattr=attr
 wimcapture=wimtools
 istat=sleuthkit
 fsntfsinfo=libfsntfs-utils
+vhdiinfo=libvhdi-utils
+sgdisk=gdisk
+sfdisk=fdisk
 7zz=7zip
 qemu-img=qemu-utils
 zstd=zstd

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests use: Debian packages (an independent registry, image copiers, archivers, hive readers)
-# and, through install-hive-peers.sh, hive readers of other origins.
+# and, through install-hive-peers.sh and install-ntfs-peers.sh, readers of hives, volumes and disks.
 #
 #   scripts/install-test-tools.sh          install what is missing (root, or sudo)
 #   scripts/install-test-tools.sh --bench  also the peers that benchmarks measure
@@ -44,11 +44,15 @@ if ! python3 -c 'import ensurepip' 2>/dev/null; then
     missing="$missing python3-venv"
 fi
 
-peers=$(dirname "$0")/install-hive-peers.sh
+install_peers() {
+    for peers in hive ntfs; do
+        sh "$(dirname "$0")/install-$peers-peers.sh" "$@"
+    done
+}
 if [ -z "$missing" ]; then
     case "${1:-}" in
-    --check) sh "$peers" --check ;;
-    *) sh "$peers" ;;
+    --check) install_peers --check ;;
+    *) install_peers ;;
     esac
     echo "test tools: all installed"
     exit 0
@@ -112,5 +116,5 @@ case "$missing" in
     fi
     ;;
 esac
-sh "$peers"
+install_peers
 echo "test tools: done"

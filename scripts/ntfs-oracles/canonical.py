@@ -159,19 +159,17 @@ def scratch(prefix):
     return tempfile.TemporaryDirectory(prefix=f"ntfs-oracle-{prefix}-")
 
 
-def basic_data_partition(disk):
-    """Offset and length of the first basic data partition of a GPT disk of 512-byte sectors; else the whole."""
-    disk.seek(512)
-    header = disk.read(512)
+def basic_data_partition(head):
+    """Offset and length of the first basic data partition in the table at a disk's head; None: there is no table."""
+    header = head[512:1024]
     if header[:8] != b"EFI PART":
-        return 0, None
+        return None
     first, = struct.unpack_from("<Q", header, 72)
     count, size = struct.unpack_from("<II", header, 80)
-    disk.seek(first * 512)
     wanted = uuid.UUID("EBD0A0A2-B9E5-4433-87C0-68B6B72699C7").bytes_le
-    for entry in (disk.read(size) for _ in range(count)):
-        if entry[:16] == wanted:
-            start, end = struct.unpack_from("<QQ", entry, 32)
+    for at in range(first * 512, first * 512 + count * size, size):
+        if head[at : at + 16] == wanted:
+            start, end = struct.unpack_from("<QQ", head, at + 32)
             return start * 512, (end + 1 - start) * 512
     raise SystemExit("no basic data partition in this GPT")
 
@@ -179,25 +177,25 @@ def basic_data_partition(disk):
 @contextlib.contextmanager
 def volume(image, offset=None):
     """A file that is just the NTFS volume, out of a volume image, a raw disk or a VHDX."""
-    with scratch("volume") as place, contextlib.ExitStack() as stack:
+    with scratch("volume") as place:
         with open(image, "rb") as file:
-            if file.read(8) == b"vhdxfile":
-                raw = os.path.join(place, "disk")
-                run("qemu-img", "convert", "-O", "raw", image, raw)
-                image = raw
-        disk = stack.enter_context(open(image, "rb"))
+            head = file.read(BLOCK)
+        disk = {"driver": "raw", "file": {"driver": "file", "filename": image}}
+        if head[:8] == b"vhdxfile":
+            disk = {"driver": "vhdx", "file": disk["file"]}
+            start = os.path.join(place, "head")
+            run("qemu-img", "dd", "-f", "vhdx", "-O", "raw", f"bs={BLOCK}", "count=1", f"if={image}", f"of={start}")
+            with open(start, "rb") as file:
+                head = file.read()
         length = None
         if offset is None:
-            offset, length = basic_data_partition(disk)
-        if offset == 0:
+            offset, length = basic_data_partition(head) or (0, None)
+        if offset == 0 and disk["driver"] == "raw":
             yield image
             return
         inner = os.path.join(place, "volume")
-        size = f"count={length}" if length else f"count={os.path.getsize(image) - offset}"
-        run("dd", f"if={image}", f"of={inner}", "bs=1M", f"skip={offset}", size,
-            "iflag=skip_bytes,count_bytes", "conv=sparse", "status=none")
-        if length:
-            os.truncate(inner, length)
+        window = {"driver": "raw", "offset": offset, "file": disk} | ({"size": length} if length else {})
+        run("qemu-img", "convert", "-O", "raw", "json:" + json.dumps(window), inner)
         yield inner
 
 

@@ -124,7 +124,7 @@ def stat_records(listing):
             times["created"] = created
             record["kind"] = "dir" if stat.S_ISDIR(mode) else "file"
         # The driver gets the fractions of times before 1970 wrong.
-        record.update((key, ticks(time.decode())) for key, time in times.items() if not time.startswith(b"-"))
+        record.update((key, ticks(time.decode())) for key, time in times.items() if b"-" not in time)
         if stat.S_ISREG(mode):
             record["size"] = int(size)
         records[path], inodes[path] = record, int(inode)

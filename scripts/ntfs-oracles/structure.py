@@ -30,6 +30,7 @@ IN_USE, DIRECTORY = 1, 2
 HAS_CHILD, LAST = 1, 2
 NAME_DIRECTORY, NAME_REPARSE = 0x10000000, 0x400
 DOS = 2
+COMPRESSED, SPARSE = 0x0001, 0x8000
 RECORD_NUMBER = (1 << 48) - 1
 
 
@@ -210,7 +211,7 @@ class Check:
         if directory == record.has_stream() or directory != record.has_stream("$I30", TYPE.INDEX_ROOT):
             say("the flag for directories does not match the attributes")
         data = record.attributes.find("", TYPE.DATA)
-        if data and bool(words & canonical.SPARSE) != bool(data[0].header.flags & 0x8000):
+        if data and bool(words & canonical.SPARSE) != bool(data[0].header.flags & SPARSE):
             say(f"attributes {words:#x}, flags of the data {data[0].header.flags:#x}")
         extra = canonical.reparse_tag(reparse) if reparse else ea_size
         size = record.size() if data else 0
@@ -221,10 +222,7 @@ class Check:
                 self.check_name(name, [created, written, changed, accessed], words, directory, extra, size, data, say)
 
     def check_name(self, name, times, words, directory, extra, size, data, say):
-        allocated = 0
-        if data:
-            header = data[0].header
-            allocated = header.allocated_size if not header.resident else size + -size % 8
+        allocated = self.allocated(data[0].header, size) if data else 0
         expected = {
             "times": (name.times, times),
             "attributes": (name.attributes, words | NAME_DIRECTORY * directory),
@@ -235,6 +233,12 @@ class Check:
         for what, (found, wanted) in expected.items():
             if found != wanted:
                 say(f"name {name.text!r}: {what} {found}, the file's {wanted}")
+
+    def allocated(self, header, size):
+        """Of a stream with holes the clusters it really has; of a resident one its place in the record."""
+        if header.resident:
+            return size + -size % 8
+        return header.header.Form.Nonresident.TotalAllocated if header.flags & (SPARSE | COMPRESSED) else header.allocated_size
 
     def check_eas(self, record, say):
         """$EA against $EA_INFORMATION; the packed size."""

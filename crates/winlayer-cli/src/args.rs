@@ -19,8 +19,7 @@ pub(crate) use machine::{
 
 use crate::failure::Failure;
 use crate::source::Source;
-use crate::values::parse_size;
-use crate::values::source_date;
+use crate::values::{parse_label, parse_size, source_date};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::path::PathBuf;
 use winlayer::{
@@ -220,7 +219,7 @@ pub(crate) struct UnpackArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     size: Option<u64>,
     /// With --to vhdx or ntfs: the volume's label
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = parse_label)]
     label: Option<String>,
     /// With --to vhdx: DEST is a store with one disk a layer, each holding what its layer changes on the disk below
     #[arg(long)]

@@ -1,4 +1,4 @@
-//! Values people give: sizes, and the time of a build.
+//! Values people give: sizes, labels, and the time of a build.
 
 use crate::failure::Failure;
 use winlayer::FileTime;
@@ -39,6 +39,14 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     number
         .checked_mul(factor)
         .ok_or_else(|| "more than 2^64 bytes".to_owned())
+}
+
+/// The label of a volume, as long as NTFS can have it.
+pub(crate) fn parse_label(text: &str) -> Result<String, String> {
+    match text.encode_utf16().count() {
+        0..=32 => Ok(text.to_owned()),
+        units => Err(format!("a label has at most 32 UTF-16 units, not {units}")),
+    }
 }
 
 fn expected() -> String {

@@ -1,4 +1,4 @@
-//! What hostile publishers try, against both targets that write files.
+//! What hostile publishers try, against every target that writes files.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +9,8 @@
 )]
 
 mod common;
+#[path = "hostile/volume.rs"]
+mod volume;
 
 use common::{Answer, Place};
 use std::fs;
@@ -31,6 +33,11 @@ fn a_store_of_layer_folders_holds_nothing_hostile() {
 #[test]
 fn a_tree_holds_nothing_hostile() {
     try_all(to_tree);
+}
+
+#[test]
+fn a_volume_holds_nothing_hostile() {
+    try_all(to_volume);
 }
 
 /// Runs every case; says of all that went wrong what and why.
@@ -148,6 +155,45 @@ fn to_tree(case: &HostileCase) -> Result<(), String> {
         .iter()
         .filter(|fact| !tree.holds(fact, &place))
         .collect();
+    expect(wrong.is_empty(), &format!("not true: {wrong:?}"), &answer)
+}
+
+fn to_volume(case: &HostileCase) -> Result<(), String> {
+    let (place, victim) = scene(case);
+    let file = victim.dest().join("volume");
+    let file_text = file.to_str().unwrap();
+    let mut arguments = vec!["unpack", "-q", "oci:image", file_text, "--to", "ntfs"];
+    let utility_vm = case.id.split('/').any(|part| part == "uvm");
+    if utility_vm {
+        arguments.push("--utility-vm");
+    }
+    let answer = place.winlayer(arguments);
+    untouched(&victim)?;
+    let left = fs::read_dir(victim.dest()).map_or(0, Iterator::count);
+    if !accepted(case, &answer)? {
+        return expect(left == 0, "left a volume or something beside it", &answer);
+    }
+    expect(left == 1, "left something beside the volume", &answer)?;
+    let mut findings = Vec::new();
+    let found = winlayer_ntfs::verify(fs::File::open(&file).unwrap(), &mut |finding| {
+        findings.push(finding.to_string());
+    });
+    found.map_err(|error| error.to_string())?;
+    expect(
+        findings.is_empty(),
+        &format!("not sound: {findings:?}"),
+        &answer,
+    )?;
+    let (Expect::Accepted(facts) | Expect::RefusedOr(facts)) = &case.expect else {
+        return Ok(());
+    };
+    let below = if utility_vm {
+        "UtilityVM/Files"
+    } else {
+        "Files"
+    };
+    let mut held = volume::Held::open(&file, below);
+    let wrong: Vec<_> = facts.iter().filter(|fact| !held.holds(fact)).collect();
     expect(wrong.is_empty(), &format!("not true: {wrong:?}"), &answer)
 }
 

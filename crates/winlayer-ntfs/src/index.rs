@@ -120,7 +120,7 @@ impl Index {
     }
 }
 
-/// Builds an index of `entries`. They stay in the root when that is then no longer than `root_limit` bytes.
+/// Builds an index of `entries`. They stay in the root when that is then no longer than `root_limit` bytes, or there are none.
 pub(crate) fn build(
     indexed_type: u32,
     collation: Collation,
@@ -138,7 +138,7 @@ pub(crate) fn build(
     .to_vec();
     let small = size_of::<IndexRootHeader>() + size_of::<IndexNodeHeader>() + LEAF_END;
     let mut blocks = Vec::new();
-    if small + entries.bytes.len() <= root_limit {
+    if entries.count() == 0 || small + entries.bytes.len() <= root_limit {
         let all: Vec<usize> = (0..entries.count()).collect();
         node(
             &mut root,

@@ -149,7 +149,7 @@ impl Error {
                 r"images have HKLM\SYSTEM, HKLM\SOFTWARE, HKLM\SAM, HKLM\SECURITY and HKU\.DEFAULT",
             ),
             Problem::Ntfs(error) | Problem::NtfsEntry { source: error, .. } => hint_for_ntfs(error),
-            Problem::Vhdx(error) => hint_for_io(io_cause(error)?.kind()),
+            Problem::Vhdx(error) => hint_for_vhdx(error),
             Problem::Unsafe { .. } | Problem::Malformed { .. } => {
                 Some("the layer is malformed or hostile and was not applied; tell its publisher")
             }
@@ -462,6 +462,15 @@ fn hint_for_ntfs(error: &NtfsError) -> Option<&'static str> {
         NtfsError::Damaged { .. } => Some(DAMAGED_DISK),
         NtfsError::Full { .. } | NtfsError::Size { .. } => Some("give a larger --size"),
         _ => None,
+    }
+}
+
+fn hint_for_vhdx(error: &VhdxError) -> Option<&'static str> {
+    match error {
+        VhdxError::Size { .. } | VhdxError::DataDiskSize { .. } => {
+            Some("give another --size, a multiple of 512")
+        }
+        _ => hint_for_io(io_cause(error)?.kind()),
     }
 }
 

@@ -3,6 +3,8 @@
 
 #[cfg(unix)]
 pub(crate) mod mount;
+#[cfg(target_os = "linux")]
+pub(crate) mod oracles;
 pub(crate) mod snapshot;
 
 use serde_json::Value;

@@ -1,18 +1,24 @@
 //! The end of a volume: further names, directories, and then all that describes the volume.
 
-use std::io::{Read, Seek, Write};
+use std::{
+    collections::BTreeSet,
+    io::{Read, Seek, Write},
+};
 
 use super::{
     RECORD, State, VolumeSummary, VolumeWriter, lost,
     names::{Name, is_same},
     output::Order,
+    resume::free,
 };
 use crate::{
     NtfsError, Result,
-    attribute::{Attribute, AttributeType},
-    format::system,
+    attribute::{Attribute, AttributeType, Content},
+    format::{CLUSTER, system},
     index::{Collation, Entries, Index, build},
+    read::attribute_list::decode_list,
     record::Record,
+    runs::Run,
 };
 
 /// Name of the attributes of a directory's index.
@@ -59,10 +65,47 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
         if self.was_before(number) {
             return self.take_attributes(number);
         }
+        let mut attributes = self.read_record(number)?.attributes;
+        let is_list = |attribute: &Attribute| attribute.kind == AttributeType::ATTRIBUTE_LIST;
+        if let Some(at) = attributes.iter().position(is_list) {
+            let list = attributes.remove(at);
+            attributes.extend(self.take_extensions(number, &list)?);
+        }
+        Ok(attributes)
+    }
+
+    fn read_record(&mut self, number: u32) -> Result<Record> {
         let offset = self.mft.offset(number).ok_or_else(lost)?;
         let mut bytes = vec![0; RECORD];
         self.out.read(offset, &mut bytes)?;
-        Ok(Record::decode(&mut bytes, number.into())?.attributes)
+        Record::decode(&mut bytes, number.into())
+    }
+
+    /// The attributes that the list says are in other records; these and the list's clusters are given back.
+    fn take_extensions(&mut self, base: u32, list: &Attribute) -> Result<Vec<Attribute>> {
+        let list = match &list.content {
+            Content::Resident { value, .. } => value.clone(),
+            Content::NonResident(value) => {
+                let mut bytes = vec![0; value.size as usize];
+                if let Some(Run { lcn: Some(lcn), .. }) = value.runs.first() {
+                    self.out.read(lcn * CLUSTER, &mut bytes)?;
+                }
+                self.release_attribute(list);
+                bytes
+            }
+        };
+        let entries = decode_list(&list, base.into())?;
+        let others: BTreeSet<u32> = entries
+            .iter()
+            .map(|entry| entry.reference.record() as u32)
+            .filter(|&number| number != base)
+            .collect();
+        let mut attributes = Vec::new();
+        for number in others {
+            attributes.extend(self.read_record(number)?.attributes);
+            self.nodes.get_mut(number as usize).map(free);
+        }
+        Ok(attributes)
     }
 
     pub(super) fn set_written(&mut self, number: u32) {

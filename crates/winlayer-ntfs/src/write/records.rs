@@ -2,11 +2,11 @@
 
 use std::io::{Read, Seek, Write};
 
-use zerocopy::IntoBytes;
+use zerocopy::{FromBytes, IntoBytes, little_endian::U64};
 
 use super::{
     FileId, VolumeWriter,
-    body::pad_cluster,
+    body::{allocated_bytes, pad_cluster},
     lost,
     names::{Name, NameId, Node, State},
     output::Order,
@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     FileReference, Namespace, RecordFlags, Result,
-    attribute::{Attribute, AttributeType},
-    format::CLUSTER,
+    attribute::{Attribute, AttributeType, Content},
+    format::{CLUSTER, FileNameHeader},
     record::Record,
     runs::Run,
 };
@@ -51,10 +51,43 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
         attributes
             .into_iter()
             .for_each(|attribute| record.push(attribute));
-        let extensions = pack(&mut record, self)?;
+        let mut extensions = pack(&mut record, self)?;
+        self.tell_allocated(number, &mut record, &mut extensions)?;
         self.put_packed(&record, order)?;
         for extension in &extensions {
             self.put_packed(extension, Order::Any)?;
+        }
+        Ok(())
+    }
+
+    /// Content that had to leave the record takes more room than the names of its file have said.
+    fn tell_allocated(
+        &mut self,
+        number: u32,
+        base: &mut Record,
+        extensions: &mut [Record],
+    ) -> Result<()> {
+        let records = || std::iter::once(&*base).chain(&*extensions);
+        let mut attributes = records().flat_map(|record| &record.attributes);
+        let content = attributes
+            .find(|attribute| attribute.kind == AttributeType::DATA && attribute.has_name(""));
+        let Some(allocated) = content.map(allocated_bytes) else {
+            return Ok(());
+        };
+        let node = self.nodes.get_mut(number as usize).ok_or_else(lost)?;
+        if std::mem::replace(&mut node.allocated, allocated) == allocated {
+            return Ok(());
+        }
+        let records = std::iter::once(base).chain(extensions);
+        for attribute in records.flat_map(|record| &mut record.attributes) {
+            if let (AttributeType::FILE_NAME, Content::Resident { value, .. }) =
+                (attribute.kind, &mut attribute.content)
+                && let Ok((header, _)) = FileNameHeader::mut_from_prefix(value)
+            {
+                header.allocated = U64::new(allocated);
+                let parent = FileReference::from_raw(header.parent.get()).record();
+                self.set_changed(parent as u32);
+            }
         }
         Ok(())
     }

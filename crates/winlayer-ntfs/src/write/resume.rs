@@ -206,7 +206,8 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
     }
 }
 
-fn free(node: &mut Node) {
+/// The record may be used for another file.
+pub(super) fn free(node: &mut Node) {
     *node = Node {
         sequence: node.sequence.checked_add(1).unwrap_or(1),
         state: State::Freed,

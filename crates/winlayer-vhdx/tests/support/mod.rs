@@ -106,12 +106,12 @@ pub(crate) fn window_by_python(
     files: &[&Path],
     window: Option<(u64, u64)>,
 ) -> Vec<u8> {
-    // Where `scripts/install-test-tools.sh` puts what comes from PyPI.
+    // Where `scripts/install-ntfs-peers.sh` puts what comes from PyPI.
     let cache = std::env::var_os("WINLAYER_TEST_CACHE").map_or_else(
         || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/winlayer-tests"),
         PathBuf::from,
     );
-    let python = cache.join("venv/bin/python");
+    let python = cache.join("venv-ntfs/bin/python");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/read.py");
     let raw = files[0].with_extension(reader);
     let window = window.map_or("all".to_owned(), |(offset, length)| {
