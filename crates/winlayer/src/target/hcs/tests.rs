@@ -17,7 +17,10 @@ use std::{
     process::Command,
 };
 
-use winlayer_testkit::doubles::{DoubleCall, Doubles};
+use winlayer_testkit::{
+    doubles::{DoubleCall, Doubles},
+    tools,
+};
 
 use crate::{
     HcsFamily, LayerStore, Target, UnpackOptions, hcs,
@@ -154,12 +157,7 @@ impl Place {
             .env(JOB, words.join(&SEPARATOR.to_string()))
             .env(RESULT, &result);
         self.doubles.apply(&mut command);
-        // Wine now and then fails to start a process with "internal error".
-        let output = (0..3)
-            .map(|_| command.output())
-            .find(|output| !matches!(output, Err(error) if error.raw_os_error() == Some(1359)))
-            .unwrap()
-            .unwrap();
+        let output = tools::start(|| command.output()).unwrap();
         let text = fs::read_to_string(&result);
         let text = text.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stdout)));
         let _ = fs::remove_file(&result);
