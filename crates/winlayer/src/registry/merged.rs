@@ -251,7 +251,7 @@ pub(crate) fn merge_over(
 const MOST_MERGED_BYTES: u64 = 512 << 20;
 
 /// Why hives of these sizes are not merged, if they are not.
-fn too_large(sizes: impl Iterator<Item = u64>) -> Option<String> {
+pub(super) fn too_large(sizes: impl Iterator<Item = u64>) -> Option<String> {
     let together = sizes.fold(0, u64::saturating_add);
     (together > MOST_MERGED_BYTES).then(|| {
         format!("{together} bytes of hives are more than are merged, at most {MOST_MERGED_BYTES}")
