@@ -6,6 +6,8 @@ mod hive;
 mod layer;
 #[path = "../../crates/winlayer-metadata/tests/support/mod.rs"]
 mod metadata;
+#[path = "../../crates/winlayer-ntfs/tests/support/mod.rs"]
+mod ntfs;
 #[path = "../../crates/winlayer-vhdx/tests/support/mod.rs"]
 mod vhdx;
 
@@ -22,6 +24,9 @@ fn main() -> io::Result<()> {
         write_all(target, &seeds)?;
     }
     for (target, _, seeds) in vhdx::seeds::targets() {
+        write_all(target, &seeds)?;
+    }
+    for (target, _, seeds) in ntfs::seeds::targets() {
         write_all(target, &seeds)?;
     }
     #[cfg(fuzzing)]

@@ -79,7 +79,7 @@ fn usage_errors_exit_with_2_and_write_nothing() {
             "--hcs-family",
             "vmcompute",
         ],
-        &["unpack", "oci:image", "store", "--to", "vhdx"],
+        &["unpack", "oci:image", "store", "--to", "iso"],
         &["unpack", "oci:image", "store", "--metadata", "m"],
         &["unpack", "oci:image", "store", "--utility-vm"],
         &["unpack", "oci:image", "store", "--layer", "1"],

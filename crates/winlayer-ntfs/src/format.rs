@@ -156,7 +156,7 @@ pub(crate) const END_OF_ATTRIBUTES: u32 = 0xffff_ffff;
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub(crate) struct AttributeHeader {
-    /// 0: [`AttributeType`](crate::record::AttributeType).
+    /// 0: [`AttributeType`](crate::AttributeType).
     pub kind: U32,
     /// 4: of the whole attribute, a multiple of 8.
     pub length: U32,
@@ -267,7 +267,7 @@ pub(crate) struct FileNameHeader {
     pub tag_or_ea_size: U32,
     /// 64: UTF-16 units of the name.
     pub name_length: u8,
-    /// 65: [`Namespace`](crate::record::Namespace).
+    /// 65: [`Namespace`](crate::Namespace).
     pub namespace: u8,
 }
 const _: () = assert!(size_of::<FileNameHeader>() == 66);

@@ -156,11 +156,7 @@ impl<D: Read + Seek> Volume<D> {
             security: Security::default(),
         };
         volume.locate_mft(&record)?;
-        let (size, mapped) = (volume.mft.size, volume.mft.mapped());
-        if mapped < size {
-            let expected = format!("runs for all {size} bytes of $MFT");
-            return Err(NtfsError::damaged(place, expected, mapped.to_string()));
-        }
+        volume.mft = volume.mft.whole()?;
         Ok(volume)
     }
 

@@ -31,7 +31,8 @@ pub use finding::Finding;
 pub use rule::{Rule, Severity};
 
 use crate::{
-    FileReference, RecordFlags, Result,
+    FileReference, NtfsError, RecordFlags, Result,
+    attribute::{Attribute, AttributeType},
     read::{Volume, device::Device, records::is_in_use},
     record::Record,
 };
@@ -114,12 +115,15 @@ struct Verifier<'a, D> {
     /// What `$Reparse:$R` has and no file has asked for.
     reparse_points: Option<BTreeMap<FileReference, u32>>,
     state: RandomState,
+    /// Bytes of values that may still be read. Only values that share clusters take more than the volume has.
+    budget: u64,
 }
 
 impl<'a, D: Read + Seek> Verifier<'a, D> {
     fn new(volume: Volume<D>, sink: Sink<'a>) -> Self {
         Self {
             clusters: Clusters::new(volume.geometry.clusters()),
+            budget: volume.geometry.total.saturating_mul(2),
             volume,
             sink,
             table: Table::default(),
@@ -163,6 +167,24 @@ impl<'a, D: Read + Seek> Verifier<'a, D> {
         })
     }
 
+    /// Whether a value of `size` bytes is read. Each is once, so that all together are less than the volume, unless the volume has
+    /// been made to take forever.
+    fn affords(&mut self, size: u64) -> bool {
+        let left = self.budget.checked_sub(size);
+        self.budget = left.unwrap_or_default();
+        left.is_some()
+    }
+
+    /// A value as a whole.
+    fn value(&mut self, attribute: &Attribute, record: u64) -> Result<Vec<u8>> {
+        if attribute.value().is_none() && !self.affords(attribute.size()) {
+            let place = attribute.place(record);
+            let found = "more than the volume has";
+            return Err(NtfsError::damaged(place, "clusters of its own", found));
+        }
+        self.volume.value(attribute, record)
+    }
+
     fn check_records(&mut self) -> Result<()> {
         let size = self.volume.geometry.record;
         let (mut number, records) = (0, self.volume.records());
@@ -198,7 +220,7 @@ impl<'a, D: Read + Seek> Verifier<'a, D> {
         }
         self.check_list(&record)?;
         for attribute in &record.attributes {
-            let list = attribute.kind == crate::attribute::AttributeType::ATTRIBUTE_LIST;
+            let list = attribute.kind == AttributeType::ATTRIBUTE_LIST;
             if !list {
                 self.claim_attribute(attribute, number);
             }

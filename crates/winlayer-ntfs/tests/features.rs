@@ -1,5 +1,6 @@
 //! Each thing a volume can have: written, read back by us, and checked by others.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests, not of a library")]
 
 mod plan;
 
@@ -418,7 +419,7 @@ fn volumes_of_odd_and_tiny_sizes() {
     for free in [0, 1, 4096, (1 << 20) - 1, 100 << 20] {
         let summary = sound(&plan, VolumeSize::Fit { free });
         assert!(
-            summary.size - summary.used >= free && summary.size % (1 << 20) == 0,
+            summary.size - summary.used >= free && summary.size.is_multiple_of(1 << 20),
             "{summary:?}"
         );
         assert!(

@@ -1,13 +1,18 @@
 //! What is the same on every volume: as mkntfs makes it.
 #![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, not of a library"
+)]
 
+mod ntfs3g;
 mod plan;
-mod support;
 
 use std::{io::Cursor, process::Command};
 
+use ntfs3g::driver::{Image, run};
 use plan::{Object, Plan, checks};
-use support::driver::{Image, run};
 use winlayer_ntfs::{Volume, VolumeSize};
 
 /// Bytes of both volumes.

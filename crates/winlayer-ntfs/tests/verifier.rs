@@ -1,11 +1,17 @@
 //! Volumes of other writers are sound.
 #![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, not of a library"
+)]
 
-mod support;
+mod ntfs3g;
 
 use std::{fs, process::Command};
 
-use support::{
+use ntfs3g::{
     driver::{Image, run},
     town::{self, Scale},
 };

@@ -7,6 +7,7 @@
 
 mod containment;
 mod content;
+mod hives;
 mod names;
 mod parser;
 mod scene;
@@ -107,7 +108,8 @@ pub fn hostile_cases() -> Vec<HostileCase> {
         }
     }
     // Not about a path below a tree: once is enough.
-    cases.extend(names::image_cases().into_iter().map(Draft::into_case));
+    let once = names::image_cases().into_iter().chain(hives::cases());
+    cases.extend(once.map(Draft::into_case));
     cases
 }
 
@@ -124,7 +126,7 @@ mod tests {
             assert!(ids.insert(case.id.as_str()), "{} twice", case.id);
         }
         for number in [
-            1, 18, 28, 35, 51, 57, 65, 69, 83, 85, 99, 104, 110, 119, 122, 128, 129, 130,
+            1, 18, 28, 35, 51, 57, 65, 69, 83, 85, 99, 104, 110, 119, 120, 122, 128, 129, 130,
         ] {
             let found = ids.iter().any(|id| {
                 id.split(['.', '/'])

@@ -32,6 +32,23 @@ pub fn run_command(command: &mut Command) -> String {
     stdout.into_owned()
 }
 
+/// Starts a process by `start`; once more when Wine fails to with "internal error", as it now and then
+/// does on a busy machine.
+///
+/// # Errors
+///
+/// Of `start`.
+pub fn start<T>(mut start: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
+    const INTERNAL_ERROR: i32 = 1359;
+    for _ in 0..4 {
+        match start() {
+            Err(error) if cfg!(windows) && error.raw_os_error() == Some(INTERNAL_ERROR) => {}
+            started => return started,
+        }
+    }
+    start()
+}
+
 /// The text shown when `program` is not installed.
 pub fn missing(program: &str) -> String {
     format!(

@@ -13,14 +13,12 @@
 //! | --- | --- |
 //! | `container.rs` | which kind of file it is, and the disk in it |
 //! | `partition.rs` | where volumes are on a disk |
-//! | `cache.rs` | small reads made large |
 //! | `walk.rs` | all names of a volume, in the order of an image's |
 //! | `list.rs`, `cat.rs` | looking into a volume |
 //! | `present.rs`, `entry.rs`, `lost.rs` | a volume as a layer tar, and what that cannot hold |
 //! | `layer.rs`, `pipe.rs`, `extract.rs` | that tar, read as it is written, on its way to a target |
 //! | `verify.rs`, `finding.rs`, `content.rs` | every rule of container, table and volume, and every byte of content |
 
-mod cache;
 mod cat;
 mod container;
 mod content;
@@ -46,7 +44,6 @@ use winlayer_metadata::ReparseTag;
 use winlayer_ntfs::{NtfsObject, Volume};
 use winlayer_vhdx::Partition;
 
-use self::{cache::BlockCache, container::Container, partition::Found};
 pub use self::{
     cat::cat_disk,
     container::DiskFormat,
@@ -55,6 +52,7 @@ pub use self::{
     list::list_disk,
     verify::{VerifiedDisk, VerifiedFile, VerifiedVolume, verify_disk},
 };
+use self::{container::Container, partition::Found};
 use crate::{Error, Result};
 
 /// A disk file: the bare bytes of an NTFS volume or of a disk, VHDX with the parents it names, or fixed VHD.
@@ -99,7 +97,7 @@ trait Device: Read + Seek + Send {}
 impl<T: Read + Seek + Send> Device for T {}
 
 /// The bytes of one volume.
-type Window = BlockCache<Partition<Box<dyn Device>>>;
+type Window = Partition<Box<dyn Device>>;
 
 /// The volume of a disk, ready to be read.
 struct OpenDisk {

@@ -42,9 +42,9 @@ fn parse_partition(text: &str) -> Result<usize, String> {
 /// Extract the files of a disk's NTFS volume, without mounting it
 #[derive(Debug, Args)]
 #[command(after_help = "\
-DEST is a new or empty folder (tree), or the file to write (tar). Nothing is written outside of it,
-whatever names and links the disk has. What cannot be extracted is named in a warning. The parents of
-a differencing VHDX are opened where it says they are.
+DEST is a new or empty folder (tree), or the file to write (tar). Nothing is written outside of
+it, whatever names and links the disk has. What cannot be extracted is named in a warning. The
+parents of a differencing VHDX are opened where it says they are.
 
 Examples:
   winlayer extract image.vhdx tree --metadata tree.jsonl

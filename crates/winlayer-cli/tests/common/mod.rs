@@ -1,6 +1,8 @@
 //! Runs the real binary in a directory of its own.
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
+#[cfg(unix)]
+pub(crate) mod mount;
 #[cfg(target_os = "linux")]
 pub(crate) mod oracles;
 pub(crate) mod snapshot;
@@ -10,6 +12,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
+use winlayer_testkit::tools;
 
 /// The keys of an object, in the order they were written.
 pub(crate) fn keys(value: &Value) -> Vec<&str> {
@@ -122,20 +125,16 @@ impl Place {
     /// Starts `winlayer` here with its output piped.
     pub(crate) fn start<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Child {
         let mut command = self.command(arguments);
-        command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        tools::start(|| command.spawn()).unwrap()
     }
 }
 
 /// Runs any command to its end.
 pub(crate) fn answer(command: &mut Command) -> Answer {
     let shown = format!("{command:?}");
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{shown}: {error}"));
+    let output = tools::start(|| command.output());
+    let output = output.unwrap_or_else(|error| panic!("{shown}: {error}"));
     Answer::new(shown, output)
 }
 

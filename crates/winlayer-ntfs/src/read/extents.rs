@@ -128,6 +128,19 @@ impl Extents {
         })
     }
 
+    /// Refuses holes, so that the size is no more than what is on the volume.
+    pub(crate) fn whole(self) -> Result<Self> {
+        let there = self.bytes_there();
+        match self.size <= there && self.mapped() == there {
+            true => Ok(self),
+            false => {
+                let expected = format!("clusters for all {} bytes", self.size);
+                let found = format!("{there} of {}", self.mapped());
+                Err(NtfsError::damaged(self.place, expected, found))
+            }
+        }
+    }
+
     /// Bytes of a value that is kept in memory: refuses one that is larger than its clusters.
     fn memory(&self) -> Result<usize> {
         let there = self.bytes_there();

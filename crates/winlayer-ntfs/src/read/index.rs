@@ -81,12 +81,11 @@ impl<D: Read + Seek> Volume<D> {
         }
         let blocks = match record.find(AttributeType::INDEX_ALLOCATION, name) {
             Some(attribute) => match &attribute.content {
-                Content::NonResident(value) => Some(Extents::of(
-                    &self.geometry,
-                    attribute,
-                    value,
-                    record.number(),
-                )?),
+                Content::NonResident(value) => {
+                    let number = record.number();
+                    let extents = Extents::of(&self.geometry, attribute, value, number)?;
+                    Some(extents.whole()?)
+                }
                 Content::Resident { .. } => {
                     let place = attribute.place(record.number());
                     return Err(NtfsError::damaged(

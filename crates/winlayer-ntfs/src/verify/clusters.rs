@@ -7,7 +7,7 @@ use std::{
 
 use super::{Verifier, rule::Rule};
 use crate::{
-    Place, Result,
+    NtfsError, Place, Result,
     attribute::{Attribute, AttributeType, Content},
     format::system,
     read::extents::Extents,
@@ -105,8 +105,11 @@ impl<D: Read + Seek> Verifier<'_, D> {
         }
         let mut owners: BTreeMap<u64, Place> = BTreeMap::new();
         for number in 0..self.volume.records() {
-            let Ok(Some(record)) = self.volume.record(number) else {
-                continue;
+            // A damaged record has been reported where it was met.
+            let record = match self.volume.record(number) {
+                Ok(Some(record)) => record,
+                Err(error @ NtfsError::Io { .. }) => return Err(error),
+                _ => continue,
             };
             for attribute in &record.attributes {
                 let Content::NonResident(value) = &attribute.content else {

@@ -188,7 +188,7 @@ impl<D: Read + Seek> Verifier<'_, D> {
             return Ok(None);
         };
         let place = || attribute.place(number);
-        let value = self.volume.value(attribute, number);
+        let value = self.value(attribute, number);
         let Some(bytes) = self.sink.check(Rule::ReparseBuffer, value)? else {
             return Ok(None);
         };
@@ -233,7 +233,7 @@ impl<D: Read + Seek> Verifier<'_, D> {
             }
             return Ok(0);
         };
-        let value = self.volume.value(list, number);
+        let value = self.value(list, number);
         let Some(mut bytes) = self.sink.check(Rule::EaList, value)? else {
             return Ok(0);
         };

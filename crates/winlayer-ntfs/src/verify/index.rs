@@ -207,6 +207,12 @@ impl<D: Read + Seek> Verifier<'_, D> {
             return Ok(None);
         };
         let whole = offset.is_multiple_of(index.block as u64);
+        if !self.affords(index.block as u64) {
+            let found = "more than the volume has";
+            self.sink
+                .report(place(), Rule::ClusterTwice, "blocks of its own", found);
+            return Ok(None);
+        }
         if !whole || offset.saturating_add(index.block as u64) > blocks.size {
             let found = format!("block {vcn}");
             self.sink
@@ -267,7 +273,7 @@ impl<D: Read + Seek> Verifier<'_, D> {
             return Ok(());
         };
         let place = bitmap.place(full.number());
-        let value = self.volume.value(bitmap, full.number());
+        let value = self.value(bitmap, full.number());
         let Some(bytes) = self.sink.check(Rule::IndexBitmap, value)? else {
             return Ok(());
         };

@@ -27,7 +27,7 @@ impl<D: Read + Seek> Verifier<'_, D> {
         let place = || list.place(number);
         self.claim_attribute(list, number);
         self.check_list_attribute(list, number);
-        let value = self.volume.value(list, number);
+        let value = self.value(list, number);
         let Some(bytes) = self.sink.check(Rule::ListEntry, value)? else {
             return Ok(());
         };

@@ -201,6 +201,8 @@ rules! {
     UpcaseTable Note "table of $UpCase",
     /// `$AttrDef` has the definitions of NTFS 3.1.
     AttributeDefinitions Error "$AttrDef",
+    /// `$AttrDef` is as mkntfs and this crate write it.
+    DefinitionTable Note "table of $AttrDef",
     /// `$LogFile` is empty, or closed with nothing left to do.
     LogFile Error "$LogFile",
     /// `$BadClus:$Bad` is as large as the volume.

@@ -126,6 +126,7 @@ impl<D: Read + Seek> Verifier<'_, D> {
             return Ok(());
         };
         let extents = Extents::of(&self.volume.geometry, attribute, value, number);
+        let extents = extents.and_then(Extents::whole);
         let Some(extents) = self.sink.check(Rule::Runs, extents)? else {
             return Ok(());
         };
@@ -238,7 +239,7 @@ fn place(attribute: &str) -> Place {
 }
 
 /// Of a descriptor; bytes after its last whole word do not count.
-pub(crate) fn hash(descriptor: &[u8]) -> u32 {
+fn hash(descriptor: &[u8]) -> u32 {
     let words = descriptor.as_chunks::<4>().0.iter();
     words.fold(0_u32, |hash, word| {
         u32::from_le_bytes(*word).wrapping_add(hash.rotate_left(3))

@@ -9,6 +9,7 @@ use super::{Verifier, rule::Rule};
 use crate::{
     Place, RecordFlags, Result,
     attribute::{Attribute, AttributeType, Content},
+    definitions::attribute_definitions,
     format::{AttributeDefinition, VolumeInformation, system},
     read::{
         extents::Extents,
@@ -24,6 +25,8 @@ const NAMES: [&str; 12] = [
 ];
 /// Most of `$LogFile` that is looked at.
 const MAX_LOG: u64 = 64 << 20;
+/// A page of a log that nobody has written to.
+static EMPTY_PAGE: [u8; 4096] = [0xff; 4096];
 /// Bytes read at once.
 const PIECE: usize = 1 << 20;
 
@@ -156,6 +159,17 @@ impl<D: Read + Seek> Verifier<'_, D> {
             self.sink
                 .report(place.clone(), Rule::AttributeDefinitions, expected, "none");
         }
+        let ours = attribute_definitions();
+        let differing = bytes
+            .iter()
+            .zip(&ours)
+            .position(|(there, ours)| there != ours);
+        if let Some(at) = differing {
+            let expected = "the table of NTFS 3.1";
+            let found = format!("a difference at {at}");
+            self.sink
+                .report(place, Rule::DefinitionTable, expected, found);
+        }
         Ok(())
     }
 
@@ -172,6 +186,9 @@ impl<D: Read + Seek> Verifier<'_, D> {
             let expected = format!("{} bytes", ours.len() * 2);
             self.sink
                 .report(place, Rule::Upcase, expected, bytes.len().to_string());
+            return Ok(());
+        }
+        if table == ours {
             return Ok(());
         }
         let of = |unit: u16| table.get(usize::from(unit)).copied().unwrap_or_default();
@@ -206,7 +223,7 @@ impl<D: Read + Seek> Verifier<'_, D> {
             return Ok(None);
         };
         let value = match record.need(AttributeType::DATA, "") {
-            Ok(data) => self.volume.value(data, number.into()),
+            Ok(data) => self.value(data, number.into()),
             Err(error) => Err(error),
         };
         self.sink.check(Rule::SystemFile, value)
@@ -247,12 +264,10 @@ impl<D: Read + Seek> Verifier<'_, D> {
                 }
                 return Ok(());
             }
-            if let Some(at) = bytes.iter().position(|&byte| byte != 0xff) {
-                let found = format!(
-                    "{:#04x} at {}",
-                    bytes.get(at).copied().unwrap_or_default(),
-                    offset + at as u64
-                );
+            let written = |page: &[u8]| EMPTY_PAGE.get(..page.len()) != Some(page);
+            if let Some(page) = bytes.chunks(EMPTY_PAGE.len()).position(written) {
+                let at = offset + (page * EMPTY_PAGE.len()) as u64;
+                let found = format!("something else from {at} on");
                 self.sink
                     .report(place, Rule::LogFile, "an empty log (all 0xff)", found);
                 return Ok(());
@@ -294,7 +309,7 @@ impl<D: Read + Seek> Verifier<'_, D> {
             return Ok(());
         };
         let bitmap = match record.need(AttributeType::BITMAP, "") {
-            Ok(bitmap) => self.volume.value(bitmap, 0),
+            Ok(bitmap) => self.value(bitmap, 0),
             Err(error) => Err(error),
         };
         let Some(bytes) = self.sink.check(Rule::RecordBitmap, bitmap)? else {

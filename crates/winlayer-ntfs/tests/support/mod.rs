@@ -1,4 +1,4 @@
-//! Shared by tests, the verifier's own included, and the fuzz target.
+//! Shared by tests, those of the verifier in the crate included, and the fuzz target.
 #![allow(dead_code, reason = "every test uses its own part")]
 #![allow(
     unreachable_pub,
@@ -9,9 +9,6 @@
     reason = "helpers of tests, not of a library"
 )]
 
-#[cfg(target_os = "linux")]
-pub mod driver;
 pub mod oracle;
-#[cfg(target_os = "linux")]
-pub mod town;
+pub mod seeds;
 pub mod village;

@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 use winlayer_vhdx::{Partition, gpt::Gpt, mbr};
 
-use super::{Window, cache::BlockCache, container::Container, container::read_failed};
+use super::{Window, container::Container, container::read_failed};
 use crate::{Error, Result, error::escape};
 
 const SECTOR: u64 = 512;
@@ -43,7 +43,7 @@ pub(super) fn choose(mut container: Container, number: Option<usize>) -> Result<
     let chosen = chosen.cloned().ok_or_else(|| missing(&all, number))?;
     let Found { offset, length, .. } = chosen;
     let partition = Partition::new(container.disk, offset, length).map_err(read_failed)?;
-    Ok((BlockCache::new(partition, length), chosen))
+    Ok((partition, chosen))
 }
 
 fn missing(all: &[Found], number: Option<usize>) -> Error {

@@ -12,6 +12,8 @@ use crate::{Error, Result, error::escape};
 
 /// File records below this number are the volume's own (`$MFT`, `$Extend` and so on).
 const OWN_RECORDS: u64 = 24;
+/// Longest path that is followed, in bytes: Windows opens none over 32,767 UTF-16 units.
+const LONGEST_PATH: usize = 3 * 32_767;
 
 /// A name on the volume.
 #[derive(Clone, Debug)]
@@ -43,7 +45,7 @@ impl Walk {
     ///
     /// # Errors
     ///
-    /// A damaged directory, and one that was entered before: directories have one name.
+    /// A damaged directory, one that was entered before (directories have one name), and one too deep for Windows.
     pub(super) fn enter<D: Read + Seek>(
         &mut self,
         volume: &mut Volume<D>,
@@ -52,6 +54,10 @@ impl Walk {
     ) -> Result<()> {
         if !self.entered.insert(directory.record()) {
             let what = format!("directory \"{}\" has two names", escape(path));
+            return Err(Error::damaged_disk(what));
+        }
+        if path.len() > LONGEST_PATH {
+            let what = format!("the path \"{}\" is too long for Windows", escape(path));
             return Err(Error::damaged_disk(what));
         }
         let mut entries = volume.read_dir(directory)?;

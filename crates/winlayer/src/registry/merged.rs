@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use winlayer_hive::{Hive, HiveError, KeySemantics, Overlay, PagedSource};
+use winlayer_hive::{Hive, HiveError, KeySemantics, Overlay, PagedSource, Source as _};
 use winlayer_metadata::Upcase;
 use winlayer_tar::{AlternateStream, Body, LayerPath, Object, ObjectKind};
 
@@ -76,6 +76,11 @@ impl<'s> MergedHives<'s> {
         let base = part(hive, 0, true, entry, base)?;
         let deltas = self.deltas.iter().rev().filter(|part| part.hive == hive);
         let parts: Vec<&Part> = std::iter::once(&base).chain(deltas).collect();
+        if let Some(why) = too_large(parts.iter().map(|part| part.source.size())) {
+            let warning = not_merged(&base, &why);
+            self.warnings.push(warning);
+            return Ok(None);
+        }
         let merge = |parts: &[&Part]| View::open(parts)?.overlay.to_bytes();
         let error = match merge(&parts) {
             Ok(bytes) => return Ok(Some(bytes)),
@@ -214,6 +219,10 @@ pub(crate) fn merge_over(
     let [base, again] = [base, again].map(PagedSource::new);
     let (base, again) = (base.map_err(failed)?, again.map_err(failed)?);
     let delta = delta.map(PagedSource::new).transpose().map_err(failed)?;
+    let sizes = [Some(base.size()), delta.as_ref().map(PagedSource::size)];
+    if let Some(why) = too_large(sizes.into_iter().flatten()) {
+        return Ok(Err(why));
+    }
     let merged = || {
         let delta = delta.map(Hive::from_source).transpose()?;
         let delta = match delta {
@@ -236,6 +245,17 @@ pub(crate) fn merge_over(
             .map(Some)
     };
     Ok(merged().map_err(|error: HiveError| describe(&error)))
+}
+
+/// Hives are merged in memory; the largest of Windows, SOFTWARE, has some 100 MiB.
+const MOST_MERGED_BYTES: u64 = 512 << 20;
+
+/// Why hives of these sizes are not merged, if they are not.
+pub(super) fn too_large(sizes: impl Iterator<Item = u64>) -> Option<String> {
+    let together = sizes.fold(0, u64::saturating_add);
+    (together > MOST_MERGED_BYTES).then(|| {
+        format!("{together} bytes of hives are more than are merged, at most {MOST_MERGED_BYTES}")
+    })
 }
 
 /// Most deltas are of this kind; merging one would only pack the full hive anew.

@@ -382,3 +382,12 @@ fn what_cannot_be_merged_is_named_and_the_base_stays() {
     let end = "no layer has the file Files/Windows/System32/config/SOFTWARE";
     assert!(warnings[0].ends_with(end), "{warnings:?}");
 }
+
+#[test]
+fn hives_that_are_too_large_are_not_merged() {
+    use super::merged::too_large;
+    assert_eq!(too_large([300 << 20, 200 << 20].into_iter()), None);
+    let why = too_large([500 << 20, 13 << 20].into_iter()).unwrap();
+    assert!(why.starts_with("537919488 bytes"), "{why}");
+    assert!(too_large([u64::MAX, 1].into_iter()).is_some());
+}

@@ -153,8 +153,8 @@ impl Layer<'_> {
         let mut logs = Vec::new();
         for path in names.iter().filter_map(|path| self.file(path)) {
             let mut log = Vec::new();
-            let content = content(self.dir, &path)?.take(MOST_LOG_BYTES);
-            { content }
+            let mut content = content(self.dir, &path)?.take(MOST_LOG_BYTES);
+            content
                 .read_to_end(&mut log)
                 .map_err(|error| read_failed(&path, error))?;
             logs.push(log);

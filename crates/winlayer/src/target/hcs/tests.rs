@@ -17,7 +17,10 @@ use std::{
     process::Command,
 };
 
-use winlayer_testkit::doubles::{DoubleCall, Doubles};
+use winlayer_testkit::{
+    doubles::{DoubleCall, Doubles},
+    tools,
+};
 
 use crate::{
     HcsFamily, LayerStore, Target, UnpackOptions, hcs,
@@ -154,12 +157,7 @@ impl Place {
             .env(JOB, words.join(&SEPARATOR.to_string()))
             .env(RESULT, &result);
         self.doubles.apply(&mut command);
-        // Wine now and then fails to start a process with "internal error".
-        let output = (0..3)
-            .map(|_| command.output())
-            .find(|output| !matches!(output, Err(error) if error.raw_os_error() == Some(1359)))
-            .unwrap()
-            .unwrap();
+        let output = tools::start(|| command.output()).unwrap();
         let text = fs::read_to_string(&result);
         let text = text.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stdout)));
         let _ = fs::remove_file(&result);
@@ -234,7 +232,7 @@ fn base() -> Vec<Item> {
         file("Files/Data/sub/c", "c"),
         file("Files/empty", ""),
         junction("Files/Link"),
-        file("Files/large", &"0123456789abcdef".repeat(60_000)),
+        file("Files/large", "0123456789abcdef".repeat(60_000)),
         dir("Files/Windows"),
         dir("Files/Windows/System32"),
         dir(CONFIG),
@@ -254,10 +252,10 @@ fn utility_vm(what: &str) -> Vec<Item> {
         dir("UtilityVM/Files/EFI"),
         dir("UtilityVM/Files/EFI/Microsoft"),
         dir(BOOT),
-        file(&format!("{BOOT}/BCD"), &format!("regf {what}")),
+        file(&format!("{BOOT}/BCD"), format!("regf {what}")),
         file(&format!("{BOOT}/bootmgfw.efi"), "boot manager"),
-        file("UtilityVM/Files/ntdll.dll", &format!("code {what}")),
-        file("UtilityVM/Files/kernel32.dll", &format!("code {what}")),
+        file("UtilityVM/Files/ntdll.dll", format!("code {what}")),
+        file("UtilityVM/Files/kernel32.dll", format!("code {what}")),
     ]
 }
 

@@ -1,4 +1,4 @@
-//! Volumes made by others: mkntfs, and the ntfs-3g driver above them. Needs the packages ntfs-3g and wimtools, and root for FUSE.
+//! The tools of ntfs-3g and its mounted driver.
 
 use std::{
     fs::{self, File},
