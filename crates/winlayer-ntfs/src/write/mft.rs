@@ -11,6 +11,15 @@ const RECORDS_PER_CLUSTER: u64 = CLUSTER / RECORD as u64;
 /// Clusters of the first piece.
 const FIRST_PIECE: u64 = 64;
 
+/// Where a record is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// Its first byte.
+    pub offset: u64,
+    /// The first byte of the piece that it is in: from there on all is file records.
+    pub piece: u64,
+}
+
 /// The clusters of `$MFT`.
 #[derive(Debug)]
 pub(super) struct MftRuns {
@@ -74,11 +83,18 @@ impl MftRuns {
 
     /// Byte of the volume where record `number` is.
     pub(super) fn offset(&self, number: u32) -> Option<u64> {
+        self.place(number).map(|place| place.offset)
+    }
+
+    /// Where record `number` is.
+    pub(super) fn place(&self, number: u32) -> Option<Place> {
         let mut cluster = u64::from(number) / RECORDS_PER_CLUSTER;
         for run in &self.runs {
             if cluster < run.clusters {
                 let inside = u64::from(number) % RECORDS_PER_CLUSTER * RECORD as u64;
-                return Some((run.lcn? + cluster) * CLUSTER + inside);
+                let piece = run.lcn? * CLUSTER;
+                let offset = piece + cluster * CLUSTER + inside;
+                return Some(Place { offset, piece });
             }
             cluster -= run.clusters;
         }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Seek, SeekFrom, Write};
 
+use super::mft::Place;
 use crate::{NtfsError, Result};
 
 /// Bytes kept back in one place.
@@ -65,11 +66,14 @@ impl<D: Read + Write + Seek> Output<D> {
         Ok(())
     }
 
-    /// Writes a file record at `offset`.
-    pub(super) fn record(&mut self, offset: u64, bytes: &[u8], order: Order) -> Result<()> {
+    /// Writes a file record.
+    pub(super) fn record(&mut self, place: Place, bytes: &[u8], order: Order) -> Result<()> {
+        let Place { offset, piece } = place;
         let pending = &mut self.records;
         let gap = offset.checked_sub(pending.end());
-        let joins = gap.is_some_and(|gap| gap == 0 || (order == Order::Rising && gap <= GAP));
+        // Only records may be in the gap, no content.
+        let may_fill = order == Order::Rising && pending.end() >= piece;
+        let joins = gap.is_some_and(|gap| gap == 0 || (may_fill && gap <= GAP));
         if !joins || pending.bytes.len() + bytes.len() > BUFFER {
             self.flush_records()?;
             self.records.offset = offset;
@@ -91,6 +95,7 @@ impl<D: Read + Write + Seek> Output<D> {
     fn flush_records(&mut self) -> Result<()> {
         let bytes = std::mem::take(&mut self.records.bytes);
         let done = self.put(self.records.offset, &bytes);
+        self.records.offset += bytes.len() as u64;
         self.records.bytes = emptied(bytes);
         done
     }

@@ -94,13 +94,12 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
 
     pub(super) fn put_packed(&mut self, record: &Record, order: Order) -> Result<()> {
         record.encode(&mut self.record_bytes)?;
-        let offset = u32::try_from(record.number).ok();
-        let offset = offset.and_then(|number| self.mft.offset(number));
-        let offset = offset.ok_or_else(lost)?;
-        if u32::try_from(record.number).is_ok_and(|number| self.was_before(number)) {
-            return self.out.change(offset, &self.record_bytes);
+        let number = u32::try_from(record.number).map_err(|_| lost())?;
+        let place = self.mft.place(number).ok_or_else(lost)?;
+        if self.was_before(number) {
+            return self.out.change(place.offset, &self.record_bytes);
         }
-        self.out.record(offset, &self.record_bytes, order)
+        self.out.record(place, &self.record_bytes, order)
     }
 
     /// Takes the next file record for `node`.

@@ -10,7 +10,7 @@ use zerocopy::{
 
 use crate::{
     NtfsError, Result,
-    format::{SecurityHashKey, SecurityHeader},
+    format::{CLUSTER, SecurityHashKey, SecurityHeader},
     index::Entries,
 };
 
@@ -83,6 +83,14 @@ impl Descriptors {
         let length = whole.len() as u64 - last;
         mirror(&mut whole, last, length);
         whole
+    }
+
+    /// Bytes that the stream and the indexes take at the most.
+    pub(super) fn most_bytes(&self) -> u64 {
+        /// Of both indexes, their blocks half empty.
+        const ENTRIES: u64 = 2 * (40 + 48);
+        let stream = self.stream.len() as u64 + 2 * SecurityHeader::BLOCK;
+        stream + self.headers.len() as u64 * ENTRIES + 8 * CLUSTER
     }
 
     /// Entries of `$SII`.

@@ -25,9 +25,16 @@ impl<D: Read + Write + Seek> VolumeWriter<D> {
         let VolumeSize::Fit { free } = self.options.size else {
             return Ok(());
         };
-        // The root's index, the log of a volume of this size and the bitmaps are still to come.
-        let root: u64 = self.names.entry_bytes(system::ROOT) * 2 + 16 * CLUSTER;
-        let used = self.space.next() * CLUSTER + root + free;
+        // The root's index and what is with it, the descriptors, the log of a volume of this size and the bitmaps are still
+        // to come.
+        let with_root = self.directories.get(&system::ROOT);
+        let with_root = with_root.into_iter().flatten();
+        let with_root: u64 = with_root
+            .map(|attribute| attribute.encoded_len() as u64 + CLUSTER)
+            .sum();
+        let root: u64 = self.names.entry_bytes(system::ROOT) * 2 + with_root + 16 * CLUSTER;
+        let secure = self.descriptors.most_bytes();
+        let used = self.space.next() * CLUSTER + root + secure + free;
         let others = log_size(used) + used / CLUSTER / 4 + self.nodes.len() as u64;
         let size = used + others + 4 * CLUSTER + SECTOR as u64;
         let size = size.max(SMALLEST).next_multiple_of(MIB);
