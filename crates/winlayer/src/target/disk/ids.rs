@@ -23,14 +23,7 @@ impl Ids {
     pub(super) fn of_image(image: &Image, options: &DiskOptions) -> Self {
         let top = image.layers().last();
         let chain_id = top.map_or_else(String::new, |layer| layer.chain_id.to_string());
-        let tree = match options.utility_vm {
-            true => "utility VM",
-            false => "files",
-        };
-        Self::of(&format!(
-            "{chain_id}\n{tree}\n{:?}\n{}",
-            options.size, options.label
-        ))
+        Self::of(&format!("{chain_id}\n{options:?}"))
     }
 
     /// Those of what `content` describes.
