@@ -185,6 +185,7 @@ impl DiskMaker<'_> {
 
     fn ids(&self, layer: &Layer, size: u64) -> Ids {
         let DiskOptions { label, created, .. } = self.options;
+        let created = created.map(FileTime::ticks);
         Ids::of(&format!(
             "layer {}\n{size}\n{label}\n{created:?}",
             layer.chain_id
