@@ -1,7 +1,9 @@
 //! `bench`: winlayer beside its peers, in one run on one input.
 
+mod disk;
 mod hive;
 mod measure;
+pub mod metadata;
 mod report;
 
 use std::{
@@ -22,7 +24,7 @@ Measures winlayer beside its peers and writes docs/benchmarks.md
 
 Usage: cargo xtask bench [OPTIONS] [NAME...]
 
-Names: verify, tree, folder, reuse, hive (default: all)
+Names: verify, tree, folder, reuse, disk, hive (default: all)
 The registry's part of the page is also written when `hive` is the only name.
 
 Options:
@@ -74,8 +76,8 @@ pub fn bench(arguments: &[&str]) -> Result<()> {
     let wanted = |name: &str| {
         bench.options.names.is_empty() || bench.options.names.iter().any(|n| n == name)
     };
-    let [verify, tree, folder, reuse, hive] =
-        ["verify", "tree", "folder", "reuse", "hive"].map(wanted);
+    let [verify, tree, folder, reuse, disk, hive] =
+        ["verify", "tree", "folder", "reuse", "disk", "hive"].map(wanted);
     if verify {
         bench.verify()?;
     }
@@ -84,6 +86,10 @@ pub fn bench(arguments: &[&str]) -> Result<()> {
     }
     if folder || reuse {
         bench.folder_and_reuse()?;
+    }
+    if disk {
+        bench.disk()?;
+        bench.small_files()?;
     }
     if hive {
         hive::hive(&bench.work, bench.options.runs, &mut bench.report)?;
@@ -138,7 +144,9 @@ fn parse(arguments: &[&str]) -> Result<Options> {
             "--bytes" => options.bytes = (*value()?).into(),
             "--files" => options.files = (*value()?).into(),
             "--runs" => options.runs = value()?.parse()?,
-            "verify" | "tree" | "folder" | "reuse" | "hive" => options.names.push(word.into()),
+            "verify" | "tree" | "folder" | "reuse" | "disk" | "hive" => {
+                options.names.push(word.into())
+            }
             other => bail!("unknown argument {other:?}\n\n{HELP}"),
         }
     }

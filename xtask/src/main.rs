@@ -21,7 +21,7 @@ Commands:
   test                 everything CI checks: installs what it needs, then format, lints, tests, docs, licences
   setup                only installs what the tests need (Debian packages, peers, cargo-deny)
   bench [NAME...]      measures winlayer beside its peers and writes docs/benchmarks.md
-                       names: verify, tree, folder, reuse, hive (default: all); see also --help
+                       names: verify, tree, folder, reuse, disk, hive (default: all); see also --help
   dist [--linux]       builds the program for Windows and packs it; with --linux the one for Linux too
   fuzz TARGET [SECS]   runs a fuzz target (needs cargo-fuzz and a nightly toolchain)
 ";
@@ -43,6 +43,8 @@ fn dispatch() -> Result<()> {
         ["test"] => test::test(),
         ["setup"] => test::setup(),
         ["bench", rest @ ..] => bench::bench(rest),
+        // The benchmark of disks starts this as its peer.
+        ["set-metadata", metadata, root] => bench::metadata::set(metadata.as_ref(), root.as_ref()),
         ["dist"] => dist::dist(false),
         ["dist", "--linux"] => dist::dist(true),
         ["fuzz", target] => fuzz::fuzz(target, "60"),

@@ -37,12 +37,15 @@ pub fn test() -> Result<()> {
     })?;
     let deny = ["deny", "check", "licenses", "bans", "sources"];
     step("licences, bans, sources", || run(&mut cargo(&deny)))?;
-    let untested = step("Windows", windows::test)?;
+    let untested = [
+        step("NTFS in Linux's kernel", kernel)?,
+        step("Windows", windows::test)?,
+    ];
     println!(
         "\neverything passed in {:.0} s",
         started.elapsed().as_secs_f64()
     );
-    if let Some(untested) = untested {
+    for untested in untested.into_iter().flatten() {
         println!("\nNOT TESTED: {untested}");
     }
     Ok(())
@@ -64,6 +67,30 @@ pub fn setup() -> Result<()> {
         run(&mut cargo(&install))?;
     }
     Ok(())
+}
+
+/// Reads our volumes by the kernel's own driver, in a virtual machine. Says when that could not be had.
+fn kernel() -> Result<Option<String>> {
+    if !cfg!(target_os = "linux") {
+        let untested = "NTFS in Linux's kernel: the virtual machine is set up on Linux only";
+        return Ok(Some(untested.to_owned()));
+    }
+    if let Err(error) = run(&mut command("sh", &["scripts/install-ntfs3-vm.sh"])) {
+        let untested = format!("NTFS in Linux's kernel: no virtual machine: {error:#}");
+        println!("{untested}");
+        return Ok(Some(untested));
+    }
+    let arguments = [
+        "test",
+        "--package",
+        "winlayer-cli",
+        "--features",
+        "ntfs3",
+        "--test",
+        "kernel",
+    ];
+    run(&mut cargo(&arguments))?;
+    Ok(None)
 }
 
 fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
