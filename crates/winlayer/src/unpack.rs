@@ -89,6 +89,7 @@ pub fn unpack_windows_image(
                 ..options.clone()
             };
             let (outcome, layers) = unpack_store(image, root, options, StoreKind::Vhdx, &maker)?;
+            maker.check_chain(&layers)?;
             chain = layers.layers;
             outcome
         }

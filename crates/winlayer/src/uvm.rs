@@ -16,7 +16,7 @@ use serde::Serialize;
 use winlayer_metadata::Upcase;
 
 pub use self::boot::UvmBootEntry;
-use crate::{Error, LayerChain, Result};
+use crate::{Error, LayerChain, Result, target::disk::LAYER_DISK};
 
 const BOOT_DIRECTORY: [&str; 3] = ["EFI", "Microsoft", "Boot"];
 const BOOT_MANAGER: &str = "bootmgfw.efi";
@@ -123,6 +123,11 @@ pub fn locate_uvm_boot_files(chain: &LayerChain) -> Result<UvmBootFiles> {
 /// As [`locate_uvm_boot_files`].
 pub fn locate_unprocessed_uvm_boot_files(chain: &LayerChain) -> Result<UvmBootFiles> {
     for layer in &chain.layers {
+        if layer.path.join(LAYER_DISK).exists() {
+            let what = format!("{} is a disk, and holds Files only", layer.path.display());
+            let hint = "unpack the image with --to folder for its utility VM";
+            return Err(Error::refused(what, hint));
+        }
         let utility_vm = layer.path.join("UtilityVM");
         if what_is_at(&utility_vm)?.is_some() {
             return boot_files(&layer.path, &utility_vm);

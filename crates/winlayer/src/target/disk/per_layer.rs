@@ -27,7 +27,7 @@ use winlayer_vhdx::{
 
 use super::{applied::Applied, container, ids::Ids};
 use crate::{
-    DiskOptions, Error, LayerStore, Result,
+    DiskOptions, Error, LayerChain, LayerStore, Result,
     error::Problem,
     store::{Ingest, LAYER_CHAIN_FILE, to_json},
     target::folder::{self, FinishedLayer, PublishedLayer, Tombstones},
@@ -157,15 +157,7 @@ impl DiskMaker<'_> {
         let below = open_chain(&path)?;
         let top = below.disks().first().map(|disk| disk.info());
         let top = top.ok_or_else(|| Error::damaged(path.display(), "has no disk"))?;
-        if let Some(asked) = self.options.size.filter(|&asked| asked != top.size) {
-            let what = format!(
-                "{} has {} bytes, asked for are {asked}",
-                path.display(),
-                top.size
-            );
-            let hint = "leave --size away, or unpack to another folder";
-            return Err(Error::refused(what, hint));
-        }
+        self.check_size(&path, top.size)?;
         let ids = self.ids(layer, top.size);
         let options =
             winlayer_vhdx::DiskOptions::new(top.size, ids.disk, ids.data_write, ids.file_write);
@@ -181,6 +173,32 @@ impl DiskMaker<'_> {
         let (partition, applied) = apply(applied, layer, staged.reader)?;
         partition.into_inner().finish()?;
         Ok(applied)
+    }
+
+    /// A chain of disks has one size.
+    fn check_size(&self, disk: &Path, size: u64) -> Result<()> {
+        match self.options.size.filter(|&asked| asked != size) {
+            None => Ok(()),
+            Some(asked) => {
+                let what = format!("{} has {size} bytes, asked for are {asked}", disk.display());
+                let hint = "leave --size away, or unpack to another folder";
+                Err(Error::refused(what, hint))
+            }
+        }
+    }
+
+    /// The disks that an image has come to must have the size that was asked for, were they there before or not.
+    pub(crate) fn check_chain(&self, chain: &LayerChain) -> Result<()> {
+        if self.options.size.is_none() {
+            return Ok(());
+        }
+        for layer in chain.layers.iter().take(1) {
+            let path = layer.path.join(LAYER_DISK);
+            let disk = open_chain(&path)?;
+            let size = disk.disks().first().map_or(0, |disk| disk.info().size);
+            self.check_size(&path, size)?;
+        }
+        Ok(())
     }
 
     fn ids(&self, layer: &Layer, size: u64) -> Ids {
