@@ -175,11 +175,12 @@ pub struct UnpackedImage {
     pub manifest_digest: String,
     /// What the image says it is for.
     pub platform: Platform,
-    /// The kind of target: `folder`, `tree` or `tar`.
+    /// The kind of target: `folder`, `hcs`, `tree`, `ntfs`, `vhdx` or `tar`.
     pub target: &'static str,
-    /// The store, the tree or the tar file; absolute.
+    /// The store, the tree, the disk or the tar file; absolute.
     pub root: PathBuf,
-    /// The layer folders, topmost first; empty for trees and tars.
+    /// The layer folders, topmost first; empty for trees, single disks and tars. The folders of layer disks have theirs
+    /// in `layer.vhdx`.
     pub chain: Vec<ChainLink>,
     /// The layers, base first.
     pub layers: Vec<UnpackedLayer>,

@@ -165,7 +165,8 @@ fn references() -> impl Strategy<Value = Reference> {
     let tag = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}";
     let digest = any::<[u8; 32]>().prop_map(Digest::from_bytes);
     let ref_name = "[A-Za-z0-9]{1,5}([-._:@/+][A-Za-z0-9]{1,5}){0,3}";
-    let path = "([A-Z]:\\\\)?[a-z0-9/._ -]{1,20}";
+    // Not two slashes first: `oci://` is refused, because it looks like a URL.
+    let path = "([A-Z]:\\\\|/)?[a-z0-9._ -][a-z0-9/._ -]{0,19}";
     prop_oneof![
         (
             host,

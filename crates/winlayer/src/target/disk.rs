@@ -7,6 +7,7 @@ mod applied;
 mod blank;
 mod container;
 mod ids;
+mod objects;
 mod per_layer;
 mod sink;
 
@@ -27,7 +28,7 @@ pub(crate) use self::{
 };
 use crate::{
     DiskOptions, Error, Result, UnpackOptions,
-    merge::{ImageLayers, Keep, LayerNumber, Layers, Merge, Selection, merge_layers},
+    merge::{ImageLayers, Keep, LayerNumber, Layers, Merge, ReadLayer, Selection, merge_layers},
     registry::merged::MergedHives,
     report::Outcome,
     target::tree::{Staging, layer_warnings},
@@ -66,16 +67,16 @@ pub(crate) fn unpack(
             hidden_sectors: container.hidden_sectors(),
         },
     };
-    let (outcome, file) = match container {
+    let (written, file) = match container {
         Container::Volume(file) => {
-            let (outcome, file, size) = content.write(file, merge)?;
+            let (file, written) = content.write(file, merge)?;
             let failed = |error| Error::io("write the volume", error);
-            file.set_len(size).map_err(failed)?;
-            (outcome, file)
+            file.set_len(written.size).map_err(failed)?;
+            (written, file)
         }
         Container::Disk(partition) => {
-            let (outcome, partition, _) = content.write(*partition, merge)?;
-            (outcome, partition.into_inner().finish()?)
+            let (partition, written) = content.write(*partition, merge)?;
+            (written, partition.into_inner().finish()?)
         }
     };
     let flushed = file.sync_all();
@@ -83,8 +84,8 @@ pub(crate) fn unpack(
     drop(file);
     staging.publish(DISK)?;
     Ok(Outcome {
-        layers: layers.report(&outcome.0),
-        warnings: outcome.1,
+        layers: layers.report(&written.layers),
+        warnings: written.warnings,
     })
 }
 
@@ -95,11 +96,17 @@ struct Content<'a> {
     options: VolumeOptions,
 }
 
-type Written<D> = ((Vec<crate::merge::ReadLayer>, Vec<String>), D, u64);
+/// What came of writing a volume.
+struct Written {
+    layers: Vec<ReadLayer>,
+    warnings: Vec<String>,
+    /// Bytes of the volume.
+    size: u64,
+}
 
 impl Content<'_> {
-    /// Writes the volume to `device`; gives what was read, the device, and the bytes of the volume.
-    fn write<D: Read + Write + Seek>(self, device: D, mut merge: Merge) -> Result<Written<D>> {
+    /// Writes the volume to `device`, and gives it back.
+    fn write<D: Read + Write + Seek>(self, device: D, mut merge: Merge) -> Result<(D, Written)> {
         let root = match self.selection {
             Selection::UtilityVmFiles => "UtilityVM/Files",
             _ => "Files",
@@ -107,20 +114,25 @@ impl Content<'_> {
         let volume = VolumeWriter::create(device, self.options)?;
         let mut sink = VolumeSink::new(volume, root);
         let mut hive_warnings = Vec::new();
-        let read = match self.selection {
+        let layers = match self.selection {
             // Deltas are about the container's registry, never the utility VM's.
             Selection::UtilityVmFiles => merge_layers(self.layers, &mut merge, &mut sink)?,
             _ => {
                 let mut hives = MergedHives::new(&mut sink);
-                let read = merge_layers(self.layers, &mut merge, &mut hives)?;
+                let layers = merge_layers(self.layers, &mut merge, &mut hives)?;
                 hive_warnings = hives.finish();
-                read
+                layers
             }
         };
         let (device, summary) = sink.finish(&merge)?;
-        let mut warnings = layer_warnings(LayerNumber::BASE, &read);
+        let mut warnings = layer_warnings(LayerNumber::BASE, &layers);
         warnings.append(&mut merge.warnings());
         warnings.append(&mut hive_warnings);
-        Ok(((read, warnings), device, summary.size))
+        let written = Written {
+            layers,
+            warnings,
+            size: summary.size,
+        };
+        Ok((device, written))
     }
 }

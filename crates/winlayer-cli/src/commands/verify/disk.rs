@@ -48,7 +48,10 @@ fn describe(verified: &VerifiedDisk) -> String {
     if let Some(volume) = &verified.volume {
         let (label, size) = (escape(&volume.label), text::size(volume.size));
         // Writing to a String cannot fail.
-        let _ = write!(text, ": volume \"{label}\" of {size}");
+        let _ = match label.is_empty() {
+            true => write!(text, ": a volume of {size}"),
+            false => write!(text, ": volume \"{label}\" of {size}"),
+        };
     }
     let _ = writeln!(
         text,

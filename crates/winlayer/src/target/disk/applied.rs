@@ -19,8 +19,8 @@ use winlayer_tar::{
 
 use self::hives::Deltas;
 use super::{
+    objects::{begin, describe, plain},
     per_layer::Before,
-    sink::{describe, plain},
 };
 use crate::{
     Error, Result,
@@ -165,39 +165,18 @@ impl<D: Read + Write + Seek> Applied<D> {
             "" => NodeId::ROOT,
             _ => self.node_of(path)?,
         };
-        let ObjectKind::Directory = object.kind else {
-            self.drop_below(node)?;
-            let parent = self.parent_of(node)?;
-            let name = path.file_name();
-            let metadata;
-            let begun = match &object.kind {
-                ObjectKind::Link {
-                    reparse,
-                    directory: true,
-                } => {
-                    metadata = describe(&object.metadata, Some(reparse))?;
-                    self.volume.begin_directory_link(parent, name, &metadata)
-                }
-                ObjectKind::Link { reparse, .. } => {
-                    metadata = describe(&object.metadata, Some(reparse))?;
-                    self.volume.begin_file(parent, name, &metadata, 0)
-                }
-                ObjectKind::File { size } => {
-                    metadata = describe(&object.metadata, None)?;
-                    self.volume.begin_file(parent, name, &metadata, *size)
-                }
-                ObjectKind::Directory => return Ok(()),
-            };
-            let file = begun.map_err(in_entry)?;
-            self.set(node, Own::Object, Some(file));
-            copy_body(body, &mut self.volume, || escape(path.as_str()))?;
-            return Ok(());
-        };
-        let file = self.directory_at(node, path.file_name(), Own::Directory)?;
-        let metadata = describe(&object.metadata, None)?;
-        self.volume
-            .begin_directory(file, &metadata)
-            .map_err(in_entry)
+        if object.kind == ObjectKind::Directory {
+            let file = self.directory_at(node, path.file_name(), Own::Directory)?;
+            let metadata = describe(&object.metadata, None)?;
+            let begun = self.volume.begin_directory(file, &metadata);
+            return begun.map_err(in_entry);
+        }
+        self.drop_below(node)?;
+        let parent = self.parent_of(node)?;
+        let begun = begin(&mut self.volume, parent, path.file_name(), object)?;
+        self.set(node, Own::Object, Some(begun.map_err(in_entry)?));
+        copy_body(body, &mut self.volume, || escape(path.as_str()))?;
+        Ok(())
     }
 
     fn stream(&mut self, stream: &AlternateStream, body: &mut Body<'_>) -> Result<()> {

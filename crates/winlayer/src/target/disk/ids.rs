@@ -2,6 +2,7 @@
 
 use winlayer_digest::Digest;
 use winlayer_image::Image;
+use winlayer_metadata::FileTime;
 use winlayer_vhdx::Guid;
 
 use crate::DiskOptions;
@@ -23,13 +24,15 @@ impl Ids {
     pub(super) fn of_image(image: &Image, options: &DiskOptions) -> Self {
         let top = image.layers().last();
         let chain_id = top.map_or_else(String::new, |layer| layer.chain_id.to_string());
-        let tree = match options.utility_vm {
-            true => "utility VM",
-            false => "files",
-        };
+        let DiskOptions {
+            size,
+            label,
+            utility_vm,
+            created,
+        } = options;
+        let created = created.map(FileTime::ticks);
         Self::of(&format!(
-            "{chain_id}\n{tree}\n{:?}\n{}",
-            options.size, options.label
+            "{chain_id}\n{size:?}\n{label}\n{utility_vm}\n{created:?}"
         ))
     }
 

@@ -184,8 +184,12 @@ impl DiskMaker<'_> {
     }
 
     fn ids(&self, layer: &Layer, size: u64) -> Ids {
-        let label = &self.options.label;
-        Ids::of(&format!("layer {}\n{size}\n{label}", layer.chain_id))
+        let DiskOptions { label, created, .. } = self.options;
+        let created = created.map(FileTime::ticks);
+        Ids::of(&format!(
+            "layer {}\n{size}\n{label}\n{created:?}",
+            layer.chain_id
+        ))
     }
 }
 

@@ -1,32 +1,17 @@
 //! [`VolumeSink`]: the merged view onto a volume.
 
-use std::{
-    io::{BufRead, Read, Seek, Write},
-    sync::{Arc, LazyLock},
-};
+use std::io::{BufRead, Read, Seek, Write};
 
-use winlayer_metadata::{
-    ExtendedAttributes, FileAttributes, FileTime, FileTimes, ReparsePoint, SecurityDescriptor,
-};
-use winlayer_ntfs::{FileId, ObjectMetadata, VolumeSummary, VolumeWriter};
-use winlayer_tar::{AlternateStream, Body, Metadata, Object, ObjectKind};
+use winlayer_ntfs::{FileId, VolumeSummary, VolumeWriter};
+use winlayer_tar::{AlternateStream, Body, Object, ObjectKind};
 
+use super::objects::{begin, describe, plain};
 use crate::{
     Error, Result,
     error::escape,
     merge::{Kind, Merge, Sink, copy_body},
     names::NodeId,
 };
-
-/// Descriptors of objects whose layer says none: what the root of a Windows volume hands down to directories and to files.
-/// On Windows they would inherit from their directory, which layers that were exported there never need.
-static INHERITED: LazyLock<[Option<Arc<SecurityDescriptor>>; 2]> = LazyLock::new(|| {
-    [
-        "O:BAG:SYD:AI(A;OICIID;FA;;;SY)(A;OICIID;FA;;;BA)(A;OICIID;0x1200a9;;;BU)",
-        "O:BAG:SYD:AI(A;ID;FA;;;SY)(A;ID;FA;;;BA)(A;ID;0x1200a9;;;BU)",
-    ]
-    .map(|sddl| SecurityDescriptor::from_sddl(sddl).ok().map(Arc::new))
-});
 
 /// Puts what it gets onto a volume.
 pub(super) struct VolumeSink<D> {
@@ -148,24 +133,10 @@ impl<D: Read + Write + Seek> Sink for VolumeSink<D> {
     ) -> Result<()> {
         let parent = self.parent_of(view, at)?;
         let name = view.names().name(at);
-        let begun = match &object.kind {
-            ObjectKind::Link {
-                reparse,
-                directory: true,
-            } => {
-                let metadata = describe(&object.metadata, Some(reparse))?;
-                self.volume.begin_directory_link(parent, name, &metadata)
-            }
-            ObjectKind::Link { reparse, .. } => {
-                let metadata = describe(&object.metadata, Some(reparse))?;
-                self.volume.begin_file(parent, name, &metadata, 0)
-            }
-            ObjectKind::File { size } => {
-                let metadata = describe(&object.metadata, None)?;
-                self.volume.begin_file(parent, name, &metadata, *size)
-            }
-            ObjectKind::Directory => return self.directory(view, at, object),
-        };
+        if object.kind == ObjectKind::Directory {
+            return self.directory(view, at, object);
+        }
+        let begun = begin(&mut self.volume, parent, name, object)?;
         let file = begun.map_err(|error| self.in_entry(view, at, error))?;
         self.remember(at, file);
         copy_body(body, &mut self.volume, || escape(object.path.as_str()))?;
@@ -197,55 +168,4 @@ impl<D: Read + Write + Seek> Sink for VolumeSink<D> {
         copy_body(body, &mut self.volume, || escape(&stream.name))?;
         Ok(())
     }
-}
-
-static NONE: LazyLock<ExtendedAttributes> = LazyLock::new(ExtendedAttributes::default);
-
-/// What a directory gets that no layer describes.
-pub(super) fn plain() -> Result<ObjectMetadata<'static>> {
-    Ok(ObjectMetadata {
-        attributes: FileAttributes::empty(),
-        times: PLAIN_TIMES,
-        security: inherited(true)?,
-        extended_attributes: &NONE,
-        reparse: None,
-    })
-}
-
-const PLAIN_TIMES: FileTimes = FileTimes {
-    created: FileTime::UNIX_EPOCH,
-    accessed: FileTime::UNIX_EPOCH,
-    written: FileTime::UNIX_EPOCH,
-    changed: FileTime::UNIX_EPOCH,
-};
-
-fn inherited(is_directory: bool) -> Result<&'static Arc<SecurityDescriptor>> {
-    let [directory, file] = &*INHERITED;
-    let unfit = || Error::refused("the default descriptor is unfit", "please report this");
-    match is_directory {
-        true => directory.as_ref().ok_or_else(unfit),
-        false => file.as_ref().ok_or_else(unfit),
-    }
-}
-
-pub(super) fn describe<'a>(
-    metadata: &'a Metadata,
-    reparse: Option<&'a ReparsePoint>,
-) -> Result<ObjectMetadata<'a>> {
-    let security = match &metadata.security {
-        Some(security) => security,
-        None => inherited(metadata.attributes.contains(FileAttributes::DIRECTORY))?,
-    };
-    // Windows keeps no extended attributes beside reparse data.
-    let extended_attributes = match reparse {
-        Some(_) => &NONE,
-        None => &metadata.extended_attributes,
-    };
-    Ok(ObjectMetadata {
-        attributes: metadata.attributes,
-        times: metadata.times,
-        security,
-        extended_attributes,
-        reparse,
-    })
 }
