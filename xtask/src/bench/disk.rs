@@ -207,16 +207,16 @@ impl Driver {
         let (volume, mount) = (self.volume.display(), self.mount.display());
         let mut script = format!(
             "PATH=$PATH:/usr/sbin:/sbin\n\
-             truncate -s {} '{volume}'; mkntfs -F -Q -q -s 512 '{volume}'\n\
-             ntfs-3g -o streams_interface=windows,no_detach '{volume}' '{mount}' & driver=$!\n\
+             truncate -s {} '{volume}'; mkntfs -F -Q -q -s 512 '{volume}' 2> /dev/null\n\
+             ntfs-3g -o streams_interface=windows,no_detach '{volume}' '{mount}' 2> /dev/null & driver=$!\n\
              until mountpoint -q '{mount}'; do sleep 0.01; done\n\
              trap \"umount '{mount}'; wait $driver\" EXIT\n",
             roomy(self.bytes)
         );
         for blob in &self.blobs {
-            // Owners and modes are nothing that the volume has.
+            // Owners and modes are nothing that the volume has, and times of streams cannot be set.
             script += &format!(
-                "bsdtar -x --no-same-owner --no-same-permissions -f '{}' -C '{mount}'\n",
+                "bsdtar -x -m --no-same-owner --no-same-permissions -f '{}' -C '{mount}'\n",
                 blob.display()
             );
         }
@@ -237,7 +237,7 @@ fn format_volume(volume: &Path, bytes: u64) -> Result<()> {
     remove_file(volume)?;
     fs::File::create(volume)?.set_len(roomy(bytes))?;
     let path = volume.to_string_lossy();
-    let format = format!("PATH=$PATH:/usr/sbin:/sbin mkntfs -F -Q -q -s 512 '{path}'");
+    let format = format!("PATH=$PATH:/usr/sbin:/sbin mkntfs -F -Q -q -s 512 '{path}' 2> /dev/null");
     run(&mut command("sh", &["-c", &format]))
 }
 
