@@ -4,20 +4,11 @@
 
 mod plan;
 
-use plan::{Content, Kind, Object, Plan, checks, extended};
+use plan::{Content, Kind, Object, Plan, extended};
 use winlayer_metadata::{FileAttributes, ReparsePoint};
-use winlayer_ntfs::{NtfsError, VolumeSize, VolumeSummary};
+use winlayer_ntfs::{NtfsError, VolumeSize};
 
 const FIT: VolumeSize = VolumeSize::Fit { free: 1 << 20 };
-
-/// Writes the plan; nobody finds anything wrong with it.
-#[track_caller]
-fn sound(plan: &Plan, size: VolumeSize) -> VolumeSummary {
-    let (image, summary) = plan.write(size).unwrap();
-    plan.assert_is(&image);
-    checks::all(&image);
-    summary
-}
 
 #[track_caller]
 fn refused(plan: &Plan) -> String {
@@ -45,7 +36,7 @@ fn the_most_links_windows_allows() {
             .collect();
         plan.add(file);
     }
-    sound(&plan, FIT);
+    plan.assert_sound(FIT);
 
     let last = plan.objects.last_mut().unwrap();
     last.links.push((0, "one too many".into()));
@@ -92,7 +83,7 @@ fn many_streams() {
     link.reparse = Some(ReparsePoint::mount_point(r"C:\directory").unwrap());
     link.streams = vec![("of a link".into(), Content::of(700))];
     plan.add(link);
-    sound(&plan, FIT);
+    plan.assert_sound(FIT);
 }
 
 #[test]
@@ -112,7 +103,7 @@ fn streams_of_every_size_around_what_a_record_holds() {
         plan.add(stream);
         plan.add(Object::file(parent, "n".repeat(255), size));
     }
-    sound(&plan, FIT);
+    plan.assert_sound(FIT);
 }
 
 #[test]
@@ -139,7 +130,7 @@ fn extended_attributes_up_to_their_limit() {
             plan.add(object);
         }
     }
-    sound(&plan, FIT);
+    plan.assert_sound(FIT);
 }
 
 #[test]
@@ -176,7 +167,7 @@ fn reparse_points_on_files_and_directories() {
         link.reparse = Some(point.clone());
         plan.add(link);
     }
-    sound(&plan, FIT);
+    plan.assert_sound(FIT);
 }
 
 #[test]
@@ -210,7 +201,7 @@ fn attributes_that_can_be_set() {
             plan.add(object.clone());
         }
     }
-    sound(&plan, FIT);
+    plan.assert_sound(FIT);
 }
 
 // ── directories ──
@@ -241,7 +232,7 @@ fn directories_of_every_depth() {
         at = plan.add(Object::directory(at, format!("level {n}")));
     }
     plan.add(Object::file(at, "the end", 7));
-    sound(&plan, FIT);
+    plan.assert_sound(FIT);
 }
 
 #[test]
@@ -358,7 +349,7 @@ fn holes_wherever_they_are() {
     let mut small = Object::new(0, "resident", Kind::File(content));
     small.attributes = FileAttributes::SPARSE_FILE;
     plan.add(small);
-    let summary = sound(&plan, FIT);
+    let summary = plan.assert_sound(FIT);
     let whole: u64 = plan
         .objects
         .iter()
@@ -383,98 +374,12 @@ fn more_descriptors_than_a_block_holds() {
         file.descriptor = n % 2000;
         plan.add(file);
     }
-    sound(&plan, FIT);
+    plan.assert_sound(FIT);
     // Enough for several blocks of 256 KiB, each with its copy: 100 bytes and more are kept of each.
     for n in 0..5000 {
         let mut file = Object::file(0, format!("more {n}"), 0);
         file.descriptor = 10_000 + n;
         plan.add(file);
     }
-    sound(&plan, FIT);
-}
-
-// ── sizes ──
-
-#[test]
-fn volumes_of_odd_and_tiny_sizes() {
-    let mut plan = Plan::new();
-    plan.add(Object::file(0, "a file", 1));
-    sound(&plan, VolumeSize::Fit { free: 0 });
-    sound(&plan, VolumeSize::Exact(4 << 20));
-    let folder = plan.add(Object::directory(0, "folder"));
-    for n in 0..100 {
-        plan.add(Object::file(folder, format!("{n}"), n * 50));
-    }
-    for size in [
-        5 << 20,
-        (5 << 20) + 512,
-        (6 << 20) - 512,
-        7_340_032 + 4096 * 3 + 1024,
-        64 << 20,
-        (300 << 20) + 3584,
-    ] {
-        let summary = sound(&plan, VolumeSize::Exact(size));
-        assert_eq!(summary.size, size);
-    }
-    for free in [0, 1, 4096, (1 << 20) - 1, 100 << 20] {
-        let summary = sound(&plan, VolumeSize::Fit { free });
-        assert!(
-            summary.size - summary.used >= free && summary.size.is_multiple_of(1 << 20),
-            "{summary:?}"
-        );
-        assert!(
-            summary.size - summary.used < free + (4 << 20),
-            "{summary:?}"
-        );
-    }
-    for size in [
-        0,
-        512,
-        4096,
-        (4 << 20) - 512,
-        (5 << 20) + 1,
-        (5 << 20) + 256,
-    ] {
-        let refused = plan.write(VolumeSize::Exact(size));
-        assert!(matches!(refused, Err(NtfsError::Size { .. })), "{size}");
-    }
-}
-
-#[test]
-fn a_volume_can_be_all_but_full() {
-    let mut plan = Plan::new();
-    plan.add(Object::file(0, "large", 3 << 20));
-    let (_, summary) = plan.write(VolumeSize::Exact(16 << 20)).unwrap();
-    let left = summary.size / 4096 * 4096 - 4096 - summary.used;
-    // What is left goes to one more file, whose record is in a cluster that is there.
-    let mut full = None;
-    for spare in 0..64 {
-        let mut more = plan.clone();
-        more.add(Object::file(0, "the rest", left + 4096 - spare * 4096));
-        match more.write(VolumeSize::Exact(16 << 20)) {
-            Ok((image, summary)) => {
-                full = Some((more, image, summary));
-                break;
-            }
-            Err(NtfsError::Full { size, needed }) => {
-                assert!(
-                    size <= 16 << 20 && needed > 0 && needed % 4096 == 0,
-                    "{needed}"
-                );
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
-    let (more, image, summary) = full.unwrap();
-    // File records are taken many at once, and what is too much of them given back.
-    assert!(summary.size - summary.used <= 64 * 4096, "{summary:?}");
-    more.assert_is(&image);
-    checks::all(&image);
-
-    let mut plan = Plan::new();
-    for n in 0..30_000 {
-        plan.add(Object::file(0, format!("{n}"), 0));
-    }
-    let full = plan.write(VolumeSize::Exact(16 << 20)).unwrap_err();
-    assert!(full.to_string().contains("make it larger"), "{full}");
+    plan.assert_sound(FIT);
 }

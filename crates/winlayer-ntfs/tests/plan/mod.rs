@@ -165,6 +165,15 @@ impl Plan {
         self.objects.len() - 1
     }
 
+    /// Writes a volume of the plan; nobody finds anything wrong with it.
+    #[track_caller]
+    pub fn assert_sound(&self, size: VolumeSize) -> VolumeSummary {
+        let (image, summary) = self.write(size).unwrap();
+        self.assert_is(&image);
+        checks::all(&image);
+        summary
+    }
+
     /// The bytes of a volume.
     pub fn write(&self, size: VolumeSize) -> Result<(Vec<u8>, VolumeSummary)> {
         let mut writer = VolumeWriter::create(Cursor::new(Vec::new()), options(size))?;
