@@ -152,6 +152,57 @@ fn what_the_platform_refuses_is_named_explained_and_cleaned_up() {
 }
 
 #[test]
+fn what_the_newer_functions_refuse_is_named_and_explained() {
+    let mut scene = Scene::new();
+    let layers = scene.unpacked();
+    let top = layers[0].rsplit('\\').next().unwrap();
+    let newer = ["--hcs-family", "computestorage"];
+    let scratch = ["layer", "create-scratch", "scratch", "-p", &layers[0]];
+    let mount = ["layer", "mount", "scratch"];
+    scene.winlayer(&[&scratch[..], &newer].concat()).succeeds();
+    for (rules, arguments, words) in [
+        (
+            "OpenVirtualDisk=32",
+            &mount[..],
+            ["sandbox.vhdx", "in use by a virtual machine"],
+        ),
+        (
+            "HcsAttachLayerStorageFilter=0x80070001",
+            &mount,
+            ["scratch", "a file-system filter driver"],
+        ),
+        (
+            "HcsExportLayer=0x80070003!",
+            &["layer", "export", &layers[0], "layer.tar"],
+            [top, "a parent layer is not where it was finished"],
+        ),
+        (
+            "HcsDestroyLayer=0x80070020",
+            &["layer", "destroy", "scratch"],
+            ["scratch", "another process has the file open"],
+        ),
+    ] {
+        scene.doubles.fail(rules);
+        let answer = scene.winlayer(&[arguments, &newer].concat()).fails(1);
+        let call = rules.split('=').next().unwrap();
+        for words in [call, words[0], words[1], "hint: "] {
+            assert!(answer.stderr.contains(words), "{rules}: {answer:#?}");
+        }
+    }
+    assert!(!scene.place.exists("layer.tar"));
+    assert!(scene.place.exists("scratch/sandbox.vhdx"));
+    scene.doubles.fail("");
+    for arguments in [
+        &mount[..],
+        &["layer", "unmount", "scratch"],
+        &["layer", "destroy", "scratch"],
+    ] {
+        scene.winlayer(&[arguments, &newer].concat()).succeeds();
+    }
+    assert!(!scene.place.exists("scratch"));
+}
+
+#[test]
 fn the_self_test_passes() {
     let scene = Scene::new();
     let answer = scene.winlayer(&["selftest", "--dest", "try"]).succeeds();

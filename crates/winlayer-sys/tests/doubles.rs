@@ -4,6 +4,9 @@
 #![cfg(windows)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+#[path = "doubles/failures.rs"]
+mod failures;
+
 use std::{
     env, fs,
     io::{self, Read, Write},
@@ -318,51 +321,6 @@ fn layers_are_prepared_one_at_a_time() {
 }
 
 #[test]
-fn a_failed_import_names_the_call_and_the_layer() {
-    with_doubles(
-        "a_failed_import_names_the_call_and_the_layer",
-        "ImportLayer=0x80070003",
-        || {
-            let store = Store::new(Family::VmCompute);
-            let (layer, staging) = (store.path("layer"), store.path("staging"));
-            fs::create_dir(&layer).unwrap();
-            transport(&staging);
-            let import = store
-                .platform
-                .import_layer(&layer, &staging, &store.parents);
-            let error = import.unwrap_err();
-            assert_eq!((error.call(), error.win32()), ("ImportLayer", Some(3)));
-            assert!(error.path().ends_with("layer"));
-            assert!(error.remedy().unwrap().contains("do not move"), "{error}");
-        },
-        |_| {},
-    );
-}
-
-#[test]
-fn disks_of_a_base_layer_that_failed_are_removed() {
-    with_doubles(
-        "disks_of_a_base_layer_that_failed_are_removed",
-        "HcsSetupBaseOSLayer=0x80070005",
-        || {
-            let _privileges = privileges();
-            let platform = HostCompute::load(Family::ComputeStorage).unwrap();
-            let folder = tempfile::tempdir().unwrap();
-            base_files(folder.path());
-            let error = platform.process_base_image(folder.path()).unwrap_err();
-            assert_eq!(error.call(), "HcsSetupBaseOSLayer");
-            assert!(!folder.path().join("blank-base.vhdx").exists());
-
-            let utility_vm = folder.path().join("UtilityVM");
-            let error = platform.process_utility_image(&utility_vm).unwrap_err();
-            assert_eq!(error.win32(), Some(5));
-            assert!(!utility_vm.join("SystemTemplateBase.vhdx").exists());
-        },
-        |_| {},
-    );
-}
-
-#[test]
 fn disks_are_made_attached_and_detached() {
     with_doubles(
         "disks_are_made_attached_and_detached",
@@ -432,26 +390,5 @@ fn streams_are_written_read_and_released() {
                 assert_eq!(stream.len(), 22);
             }
         },
-    );
-}
-
-#[test]
-fn a_failed_stream_names_the_object() {
-    with_doubles(
-        "a_failed_stream_names_the_object",
-        "BackupWrite=0x8007000D",
-        || {
-            let _privileges = privileges();
-            let folder = tempfile::tempdir().unwrap();
-            let dir = Dir::open_ambient(folder.path()).unwrap();
-            let object = dir.create_object("a", ObjectKind::File).unwrap();
-            let mut writer = BackupWriter::new(object, true);
-            let error = writer.write_all(&[0; 20]).unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::InvalidData);
-            let error = error.downcast::<PlatformError>().unwrap();
-            assert_eq!((error.call(), error.win32()), ("BackupWrite", Some(13)));
-            assert!(error.path().ends_with("a"), "{error}");
-        },
-        |_| {},
     );
 }

@@ -8,6 +8,7 @@
 mod containment;
 mod content;
 mod hives;
+mod loopholes;
 mod names;
 mod parser;
 mod scene;
@@ -94,6 +95,7 @@ pub fn hostile_cases() -> Vec<HostileCase> {
             };
             let drafts = [
                 containment::cases(&scene),
+                loopholes::cases(&scene),
                 whiteouts::cases(&scene),
                 names::cases(&scene),
                 parser::cases(&scene),
@@ -126,7 +128,8 @@ mod tests {
             assert!(ids.insert(case.id.as_str()), "{} twice", case.id);
         }
         for number in [
-            1, 18, 28, 35, 51, 57, 65, 69, 83, 85, 99, 104, 110, 119, 120, 122, 128, 129, 130,
+            1, 8, 18, 28, 32, 35, 40, 41, 42, 43, 46, 47, 51, 57, 65, 69, 83, 85, 99, 104, 110,
+            119, 120, 122, 128, 129, 130,
         ] {
             let found = ids.iter().any(|id| {
                 id.split(['.', '/'])

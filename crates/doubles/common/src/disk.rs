@@ -99,3 +99,15 @@ pub fn set_attached(path: &Path, lifetime: Option<Lifetime>) -> io::Result<()> {
     };
     state::save(&state::file_for(ATTACHED, path), &value)
 }
+
+/// Forgets an attachment that ended with its handle, before another handle makes it look alive.
+///
+/// # Errors
+///
+/// Of the file system.
+pub fn forget_ended(path: &Path) -> io::Result<()> {
+    if is_attached(path) {
+        return Ok(());
+    }
+    set_attached(path, None)
+}

@@ -63,6 +63,7 @@ pub unsafe extern "system" fn CreateVirtualDisk(
     call.rule(made.is_some(), POINTER, "the parameters are null");
     win32(call.answer(|_| {
         disk::write(&path, &made.unwrap_or_default())?;
+        disk::forget_ended(&path)?;
         // SAFETY: not null (a broken rule otherwise), and the caller's to write.
         unsafe { out.write(open(&path)?) };
         Ok(())
@@ -177,6 +178,7 @@ pub unsafe extern "system" fn OpenVirtualDisk(
     );
     check_exists(&mut call, &path);
     win32(call.answer(|_| {
+        disk::forget_ended(&path)?;
         // SAFETY: not null (a broken rule otherwise), and the caller's to write.
         unsafe { out.write(open(&path)?) };
         Ok(())

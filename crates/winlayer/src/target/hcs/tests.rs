@@ -62,13 +62,16 @@ fn messages(error: &crate::Error) -> String {
 }
 
 fn carry_out(words: &[&str]) -> crate::Result<String> {
-    let family = HcsFamily::VmCompute;
+    let (family, words) = match words {
+        ["newer", rest @ ..] => (HcsFamily::ComputeStorage, rest),
+        _ => (HcsFamily::VmCompute, words),
+    };
+    let layer_options = || hcs::LayerOptions {
+        family,
+        ..hcs::LayerOptions::default()
+    };
     match *words {
-        ["unpack" | "unpack-newer", image, store] => {
-            let family = match words {
-                ["unpack", ..] => family,
-                _ => HcsFamily::ComputeStorage,
-            };
+        ["unpack", image, store] => {
             let options = UnpackOptions {
                 jobs: 3,
                 ..UnpackOptions::new(Target::Hcs { family })
@@ -90,8 +93,7 @@ fn carry_out(words: &[&str]) -> crate::Result<String> {
         }
         ["export", layer, file] => {
             let out = std::io::BufWriter::new(fs::File::create(file).unwrap());
-            let options = hcs::LayerOptions::default();
-            let out = hcs::export_layer(Path::new(layer), &options, out)?;
+            let out = hcs::export_layer(Path::new(layer), &layer_options(), out)?;
             out.into_inner().unwrap();
             Ok(String::new())
         }
@@ -105,7 +107,7 @@ fn carry_out(words: &[&str]) -> crate::Result<String> {
             hcs::create_scratch(Path::new(folder), &options)?;
             Ok(String::new())
         }
-        ["mount", folder] => hcs::mount(Path::new(folder), &hcs::LayerOptions::default()),
+        ["mount", folder] => hcs::mount(Path::new(folder), &layer_options()),
         ["unmount", folder] => hcs::unmount(Path::new(folder), family).map(|()| String::new()),
         ["destroy", folder] => hcs::destroy(Path::new(folder), family).map(|()| String::new()),
         ["make-base", folder] => hcs::make_base(Path::new(folder), family).map(|()| String::new()),
@@ -150,12 +152,14 @@ impl Place {
 
     /// Runs a job; the text it gives, or the error's.
     fn run(&self, words: &[&str]) -> Result<String, String> {
-        let result = self.path("result");
+        let (result, temporary) = (self.path("result"), self.path("temporary"));
+        fs::create_dir_all(&temporary).unwrap();
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
             .args(["--exact", "target::hcs::tests::job"])
             .env(JOB, words.join(&SEPARATOR.to_string()))
-            .env(RESULT, &result);
+            .env(RESULT, &result)
+            .env("TMP", &temporary);
         self.doubles.apply(&mut command);
         let output = tools::start(|| command.output()).unwrap();
         let text = fs::read_to_string(&result);
@@ -195,11 +199,11 @@ impl Place {
         unpacked.chain[0].path.clone()
     }
 
-    /// What of the store is neither a finished layer nor the record of an image.
+    /// Temporary files, and what of the store is neither a finished layer nor the record of an image.
     fn leftovers(&self) -> Vec<String> {
         let mut left = Vec::new();
-        for name in ["ingest", "locks"] {
-            let folder = self.store().join(name);
+        for name in ["temporary", "store/ingest", "store/locks"] {
+            let folder = self.path(name);
             if folder.exists() {
                 left.extend(snapshot(&folder).into_iter().map(|(path, _)| path));
             }

@@ -175,14 +175,120 @@ fn when_any_of_the_newer_functions_fails() {
         ("HcsSetupBaseOSLayer", 0),
         ("CreateVirtualDisk", 0),
         ("AttachVirtualDisk", 0),
+        ("DetachVirtualDisk", 0),
         ("HcsImportLayer", 1),
     ] {
         place.fail(&format!("{call}=0x80070005"));
-        let words = ["unpack-newer", text(&image), text(&store)];
+        let words = ["newer", "unpack", text(&image), text(&store)];
         let error = place.run(&words).unwrap_err();
         assert!(error.contains(call), "{error}");
         assert_eq!(place.leftovers(), Vec::<String>::new(), "{call}");
         let layers = fs::read_dir(store.join("layers")).map_or(0, Iterator::count);
         assert_eq!(layers, finished, "{call}");
     }
+}
+
+const DISK: &str = r"scratch\sandbox.vhdx";
+const IN_USE: &str = "the virtual disk is still mounted or in use by a virtual machine";
+const NOT_MOUNTED: &str = "the layer is not mounted";
+
+impl Place {
+    /// Runs a job by the newer functions.
+    fn newer(&self, words: &[&str]) -> Result<String, String> {
+        self.run(&[&["newer"], words].concat())
+    }
+
+    /// The same with the call that `rules` begin with failing. The error names it, the path it was
+    /// for, of which `path` is the end, and what the code means.
+    #[track_caller]
+    fn newer_fails(&mut self, words: &[&str], rules: &str, path: &str, meaning: &str) {
+        self.fail(rules);
+        let error = self.newer(words).unwrap_err();
+        let call = rules.split('=').next().unwrap();
+        assert!(error.contains(&format!("{call} ")), "{rules}: {error}");
+        let said = format!("{path} failed: {meaning}");
+        assert!(error.contains(&said), "{rules}: {error}");
+        assert_eq!(self.leftovers(), Vec::<String>::new(), "{rules}");
+        self.fail("");
+    }
+}
+
+#[test]
+fn when_any_of_the_newer_functions_for_a_scratch_fails() {
+    let mut place = Place::new();
+    let top = place.unpack(&[base(), diff()]).unwrap();
+    let chain = crate::LayerChain::from_layer_folder(&top).unwrap().layers;
+    let scratch = place.path("scratch");
+    let words = scratch_words(&scratch, &chain);
+    for (rules, meaning) in [
+        ("OpenVirtualDisk=32", IN_USE),
+        ("HcsGetLayerVhdMountPath=0x80070490", NOT_MOUNTED),
+        (
+            "HcsGetLayerVhdMountPath=0x80070490;HcsDestroyLayer=0x80070005",
+            NOT_MOUNTED,
+        ),
+    ] {
+        place.newer_fails(&words, rules, DISK, meaning);
+        assert!(!scratch.exists(), "{rules}");
+    }
+    // It ends with the handle.
+    place.fail("DetachVirtualDisk=32");
+    place.newer(&words).unwrap();
+    place.fail("");
+
+    let [mount, unmount, destroy] =
+        ["mount", "unmount", "destroy"].map(|word| [word, text(&scratch)]);
+    for (rules, path, meaning) in [
+        // Before the disk is attached, between that and the filter, after the filter.
+        ("OpenVirtualDisk=32", DISK, IN_USE),
+        ("OpenVirtualDisk=32@2", DISK, IN_USE),
+        ("OpenVirtualDisk=32@3", DISK, IN_USE),
+        ("HcsGetLayerVhdMountPath=0x80070490", DISK, NOT_MOUNTED),
+        ("HcsGetLayerVhdMountPath=0x80070490@2", DISK, NOT_MOUNTED),
+        (
+            "HcsAttachLayerStorageFilter=0x80070001",
+            "scratch",
+            "a file-system filter driver that container layers do not work with is in the way",
+        ),
+    ] {
+        place.newer_fails(&mount, rules, path, meaning);
+        // Nothing is mounted that would be in the way.
+        place.newer(&mount).unwrap();
+        place.newer(&unmount).unwrap();
+    }
+    for (rules, path, meaning) in [
+        (
+            "HcsDetachLayerStorageFilter=0x80370105!",
+            "scratch",
+            "not possible in the state it is in",
+        ),
+        ("DetachVirtualDisk=32!", DISK, IN_USE),
+    ] {
+        place.newer(&mount).unwrap();
+        place.newer_fails(&unmount, rules, path, meaning);
+    }
+    place.doubles.assert_clean();
+
+    // Tried twice, with the disk detached in between should that be in the way: here it is not attached.
+    let open = "another process has the file open";
+    place.newer_fails(&destroy, "HcsDestroyLayer=0x80070020", "scratch", open);
+    assert!(scratch.join("sandbox.vhdx").exists());
+    place.newer(&destroy).unwrap();
+    assert!(!scratch.exists());
+}
+
+#[test]
+fn when_the_newer_function_for_an_export_fails() {
+    let mut place = Place::new();
+    let top = place.unpack(&[base(), diff()]).unwrap();
+    let file = place.path("exported.tar");
+    let words = ["export", text(&top), text(&file)];
+    let layer = top.file_name().unwrap().to_str().unwrap();
+    let meaning = "a parent layer is not where it was finished, or the path is too long";
+    for rules in ["HcsExportLayer=0x80070003", "HcsExportLayer=0x80070003!"] {
+        place.newer_fails(&words, rules, layer, meaning);
+    }
+    place.newer(&words).unwrap();
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+    place.doubles.assert_clean();
 }
