@@ -54,7 +54,15 @@ fn import_into(
             break;
         }
         next = parent(&folder, &record)?;
-        missing.push((folder, record));
+        // The platform is about to make that.
+        let unfinished = Vec::new();
+        missing.push((
+            folder,
+            LayerRecord {
+                unfinished,
+                ..record
+            },
+        ));
     }
     let mut imported = 0;
     for (folder, record) in missing.iter().rev() {
