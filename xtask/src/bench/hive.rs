@@ -47,7 +47,7 @@ pub fn hive(work: &Path, runs: usize, report: &mut Report) -> Result<()> {
         Row::new("open a hive, look one value up", lookup),
         Row::new("the same through a delta", through),
     ];
-    let milliseconds = (lookup.seconds - bare.seconds) * 1000.0;
+    let milliseconds = (lookup.seconds - bare.seconds).max(0.0) * 1000.0;
     let kib = lookup.peak_kib.saturating_sub(bare.peak_kib);
     let verdict = format!(
         "in a hive of {base_mib:.0} MiB {milliseconds:.1} ms (goal: 5) and {kib} KiB (goal: 1024) above the bare process"
