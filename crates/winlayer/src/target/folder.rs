@@ -188,18 +188,27 @@ pub(crate) fn finish(
         warnings,
         ..record(layer, parents, &summary, counts, hard_links)
     };
-    let chain: Vec<_> = parents
-        .iter()
-        .rev()
-        .map(|layer| layers.join(layer.id().hex()))
-        .collect();
-    write_file(dir, LAYER_CHAIN_FILE, &to_json(&chain)?)?;
+    write_chain(dir, parents, layers)?;
     let tombstones = Tombstones::from_paths(&tombstones)?;
     Ok(FinishedLayer {
         names,
         tombstones,
         record,
     })
+}
+
+/// Writes `layerchain.json`: the folders of the parents below `layers`, immediate parent first.
+pub(crate) fn write_chain(
+    dir: &Dir,
+    parents: &[std::sync::Arc<PublishedLayer>],
+    layers: &Path,
+) -> Result<()> {
+    let chain: Vec<_> = parents
+        .iter()
+        .rev()
+        .map(|layer| layers.join(layer.id().hex()))
+        .collect();
+    write_file(dir, LAYER_CHAIN_FILE, &to_json(&chain)?)
 }
 
 /// Writes `layer.json`.

@@ -68,7 +68,7 @@ pub fn write_blank_disk(
 
 fn write_parent(path: &Path, size: u64, options: &DiskOptions) -> Result<()> {
     let ids = ids("blank", size, options);
-    let disk = winlayer_vhdx::DiskOptions::new(size, ids.disk, ids.data_write, ids.file_write);
+    let disk = ids.disk_options(size);
     publish(path, |file| {
         let disk = DynamicDisk::create(file, &disk)?;
         let partition = container::partitioned(disk, size, &ids)?;
@@ -97,7 +97,7 @@ fn write_child(path: &Path, parent: &Path, size: u64, options: &DiskOptions) -> 
         ..ParentLocator::default()
     };
     let ids = ids("blank child", size, options);
-    let disk = winlayer_vhdx::DiskOptions::new(size, ids.disk, ids.data_write, ids.file_write);
+    let disk = ids.disk_options(size);
     publish(path, |file| {
         Ok(DifferencingDisk::create(file, below, &disk, &locator)?.finish()?)
     })

@@ -43,9 +43,7 @@ impl Container {
         if kind == Kind::Ntfs {
             return Ok(Self::Volume(file));
         }
-        let options =
-            winlayer_vhdx::DiskOptions::new(size, ids.disk, ids.data_write, ids.file_write);
-        let disk = DynamicDisk::create(file, &options)?;
+        let disk = DynamicDisk::create(file, &ids.disk_options(size))?;
         Ok(Self::Disk(Box::new(partitioned(disk, size, ids)?)))
     }
 

@@ -58,4 +58,9 @@ impl Ids {
             data_partition: guid("data partition"),
         }
     }
+
+    /// A disk of these identifiers.
+    pub(super) fn disk_options(&self, size: u64) -> winlayer_vhdx::DiskOptions {
+        winlayer_vhdx::DiskOptions::new(size, self.disk, self.data_write, self.file_write)
+    }
 }

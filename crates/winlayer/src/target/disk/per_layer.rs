@@ -17,7 +17,6 @@ use std::{
 use winlayer_image::{Image, Layer};
 use winlayer_metadata::FileTime;
 use winlayer_ntfs::{VolumeOptions, VolumeSize, VolumeWriter};
-use winlayer_sys::Dir;
 use winlayer_tar::LayerReader;
 use winlayer_vhdx::{
     Chain, DifferencingDisk, DynamicDisk, ParentLocator, Partition,
@@ -29,7 +28,7 @@ use super::{applied::Applied, container, ids::Ids};
 use crate::{
     DiskOptions, Error, LayerChain, LayerStore, Result,
     error::Problem,
-    store::{Ingest, LAYER_CHAIN_FILE, to_json},
+    store::Ingest,
     target::folder::{self, FinishedLayer, PublishedLayer, Tombstones},
     unpack::LayerMaker,
 };
@@ -106,7 +105,7 @@ impl LayerMaker for DiskMaker<'_> {
             warnings: applied.warnings,
             ..record
         };
-        write_chain(ingest.dir(), &store.layers_path(), below)?;
+        folder::write_chain(ingest.dir(), below, &store.layers_path())?;
         folder::seal(ingest.dir(), &record)?;
         ingest.publish()?;
         Ok(FinishedLayer {
@@ -128,9 +127,7 @@ pub(super) struct AppliedLayer {
 impl DiskMaker<'_> {
     fn base(&self, file: File, layer: &Layer, staged: Waiting) -> Result<AppliedLayer> {
         let ids = self.ids(layer, self.size);
-        let options =
-            winlayer_vhdx::DiskOptions::new(self.size, ids.disk, ids.data_write, ids.file_write);
-        let disk = DynamicDisk::create(file, &options)?;
+        let disk = DynamicDisk::create(file, &ids.disk_options(self.size))?;
         let partition = container::partitioned(disk, self.size, &ids)?;
         let options = VolumeOptions {
             size: VolumeSize::Exact(partition.length()),
@@ -159,8 +156,7 @@ impl DiskMaker<'_> {
         let top = top.ok_or_else(|| Error::damaged(path.display(), "has no disk"))?;
         self.check_size(&path, top.size)?;
         let ids = self.ids(layer, top.size);
-        let options =
-            winlayer_vhdx::DiskOptions::new(top.size, ids.disk, ids.data_write, ids.file_write);
+        let options = ids.disk_options(top.size);
         let locator = ParentLocator {
             linkage: top.data_write_id,
             relative_path: Some(relative_path(parent)?),
@@ -266,15 +262,4 @@ fn relative_path(parent: &Path) -> Result<String> {
     let name = parent.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| Error::damaged(parent.display(), "has no name"))?;
     Ok(format!(r"..\{name}\{LAYER_DISK}"))
-}
-
-fn write_chain(dir: &Dir, layers: &Path, below: &[Arc<PublishedLayer>]) -> Result<()> {
-    let chain = below
-        .iter()
-        .rev()
-        .map(|layer| layers.join(layer.id().hex()));
-    let chain: Vec<_> = chain.collect();
-    let mut file = dir.create_file(LAYER_CHAIN_FILE)?;
-    let written = file.write_all(&to_json(&chain)?);
-    written.map_err(|error| Error::io(format!("write {LAYER_CHAIN_FILE}"), error))
 }
